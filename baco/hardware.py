@@ -18,11 +18,11 @@ KIB = 1024
 class InvalidHardware(BacoError):
     """A hardware configuration that the Gemmini generator would not elaborate.
 
-    Attributes: `field` is the path of the offending field, such as ``hardware.dim``.
+    Attributes: `field` is the path of the offending field, such as ``hardware.dim``; ``hardware`` itself where no field is to blame.
     """
 
     def __init__(self, field: str, message: str) -> None:
-        self.field = f"hardware.{field}"
+        self.field = f"hardware.{field}" if field else "hardware"
         super().__init__(f"{self.field}: {message}")
 
 
@@ -76,13 +76,17 @@ class GemminiConfig:
             raise InvalidHardware("dim", f"must be at most 128, the largest array supported, but is {self.dim}.")
         for name in ("dma_bus_bits", "dma_max_bytes", "scratchpad_banks", "accumulator_banks"):
             if not _is_power_of_two(getattr(self, name)):
-                raise InvalidHardware(name, f"must be a power of two, but is {getattr(self, name)}; {_near_powers(getattr(self, name))} would do.")
+                raise InvalidHardware(
+                    name, f"must be a power of two, but is {getattr(self, name)}; {_near_powers(getattr(self, name))} would do."
+                )
         self._check_banks("scratchpad", self.scratchpad_bytes, self.scratchpad_banks, self.dim)
         self._check_banks("accumulator", self.accumulator_bytes, self.accumulator_banks, 4 * self.dim)
         rows = self.scratchpad_bytes // (self.scratchpad_banks * self.dim)
         if not _is_power_of_two(rows):
             raise InvalidHardware(
-                "scratchpad_bytes", f"gives {rows} rows in each of {self.scratchpad_banks} banks, which must be a power of two; {_near_powers(rows)} rows would do."
+                "scratchpad_bytes",
+                f"gives {rows} rows in each of {self.scratchpad_banks} banks, which must be a power of two; "
+                f"{_near_powers(rows)} rows would do.",
             )
 
     def _check_banks(self, memory: str, total: int, banks: int, row_bytes: int) -> None:
@@ -93,7 +97,8 @@ class GemminiConfig:
             fix = f"{down} or {down + unit}" if down else f"{unit}"
             raise InvalidHardware(
                 f"{memory}_bytes",
-                f"is {total}, but {banks} banks whose rows ({row_bytes} bytes) are a multiple of DIM={self.dim} need a multiple of {unit} bytes; {fix} would do.",
+                f"is {total}, but {banks} banks whose rows ({row_bytes} bytes) are a multiple of DIM={self.dim} need a multiple of {unit} bytes; "
+                f"{fix} would do.",
             )
 
     @property
@@ -138,7 +143,7 @@ class GemminiConfig:
             InvalidHardware: if it is not an object, has an unknown field, or breaks a rule.
         """
         if not isinstance(fields, dict):
-            raise InvalidHardware("", f"a hardware description is an object of fields, not {type(fields).__name__}.")
+            raise InvalidHardware("", f"must be an object of fields, but is {type(fields).__name__}.")
         known = {field.name for field in dataclasses.fields(cls)}
         for name in fields:
             if name not in known:

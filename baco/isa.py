@@ -6,6 +6,7 @@ registers (GEMMINI_ISA.md sections 2 to 7). The LLVM lowering, the simulators an
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ ACCUMULATE_BIT = 1 << 30
 """On accumulator writes: add to the row instead of overwriting it."""
 FULL_WIDTH_BIT = 1 << 29
 """On accumulator mvout: store raw int32 instead of scaled int8."""
+NORM_COMMAND_LOW = 26
+"""Lowest of three bits, on accumulator mvout: the normalisation command, 0 for a plain store."""
 ROW_MASK = (1 << 26) - 1
 
 
@@ -61,6 +64,11 @@ class Field:
         Raises:
             IsaError: if the value does not fit.
         """
+        try:
+            value = operator.index(value)
+        except TypeError:
+            hint = "; float_bits gives the pattern of a float" if self.is_float else ""
+            raise IsaError(f"field {self.name} takes a whole number, not {value!r}{hint}.") from None
         if not self.minimum <= value <= self.maximum:
             raise IsaError(f"field {self.name} takes {self.minimum} to {self.maximum}, not {value}.")
         return (value & ((1 << self.width) - 1)) << self.low
@@ -73,7 +81,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One command of the set. `selector` are the values of rs1's two low bits that tell the config commands apart."""
+    """One command of the set. `selector` is the value of rs1's two low bits that tells a config command from the others."""
 
     name: str
     funct7: int
@@ -411,7 +419,10 @@ def encode(name: str, /, **values: int) -> Command:
         if field_name not in instruction.by_name:
             raise IsaError(f"{name} has no field {field_name!r}; its fields are {', '.join(instruction.by_name)}.")
         f = instruction.by_name[field_name]
-        registers[f.register] |= f.insert(value)
+        try:
+            registers[f.register] |= f.insert(value)
+        except IsaError as error:
+            raise IsaError(f"{name}: {error}") from None
     return Command(instruction.funct7, registers[1], registers[2])
 
 
@@ -452,12 +463,14 @@ def local_address(row: int, *, accumulator: bool = False, accumulate: bool = Fal
 
 
 def show_local_address(address: int) -> str:
-    """A local address as text: ``garbage``, ``scratchpad[row]``, ``accumulator[row]`` with ``+=`` and ``full`` where set."""
+    """A local address as text: ``garbage``, ``scratchpad[row]``, ``accumulator[row]`` with ``+=``, ``full`` and ``norm`` where set."""
     if address == GARBAGE:
         return "garbage"
     if not address & ACCUMULATOR_BIT:
         return f"scratchpad[{address & ROW_MASK}]"
     flags = "+=" * bool(address & ACCUMULATE_BIT) + " full" * bool(address & FULL_WIDTH_BIT)
+    if command := address >> NORM_COMMAND_LOW & 7:
+        flags += f" norm={command}"
     return f"accumulator[{address & ROW_MASK}]{flags}"
 
 

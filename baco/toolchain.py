@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from baco.errors import BacoError
@@ -23,7 +23,8 @@ class ToolError(BacoError):
         self.command = tuple(command)
         self.output = output
         tail = f"\n{output.strip()[-2000:]}" if output.strip() else ""
-        super().__init__(f"{' '.join(command[:4])} ...: {reason}{tail}")
+        shown = " ".join([*command[:4], *(["..."] if len(command) > 4 else [])])
+        super().__init__(f"{shown}: {reason}{tail}")
 
 
 def cache_dir() -> Path:
@@ -58,16 +59,19 @@ def digest(*parts: bytes | str) -> str:
     return h.hexdigest()[:32]
 
 
-def run_tool(command: Sequence[str], *, timeout: float = 120, data: bytes | None = None) -> bytes:
-    """Run an outside tool without a shell and return what it printed on standard output.
+def run_tool(command: Sequence[str], *, timeout: float = 120, data: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+    """Run an outside tool without a shell and return what it printed on standard output; `env` adds to this process's environment.
 
     Raises:
-        ToolError: if the tool is not there, exits with another status than 0, or takes longer than `timeout` seconds.
+        ToolError: if the tool cannot be started, exits with another status than 0, or takes longer than `timeout` seconds.
     """
+    environment = {**os.environ, **(env or {})}
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=timeout, check=False)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=timeout, check=False, env=environment)
     except FileNotFoundError:
         raise ToolError(command, "not found") from None
+    except OSError as error:
+        raise ToolError(command, f"cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise ToolError(command, f"did not finish within {timeout:g} seconds") from None
     if done.returncode:
@@ -77,5 +81,5 @@ def run_tool(command: Sequence[str], *, timeout: float = 120, data: bytes | None
 
 def zig(*arguments: str, timeout: float = 120) -> bytes:
     """Run the compiler of the `ziglang` wheel, such as ``zig("cc", "-c", "k.ll")``; its own cache stays inside BACO's."""
-    os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(cache_dir() / "zig"))
-    return run_tool([sys.executable, "-m", "ziglang", *arguments], timeout=timeout)
+    env = {} if "ZIG_GLOBAL_CACHE_DIR" in os.environ else {"ZIG_GLOBAL_CACHE_DIR": str(cache_dir() / "zig")}
+    return run_tool([sys.executable, "-m", "ziglang", *arguments], timeout=timeout, env=env)

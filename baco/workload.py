@@ -181,22 +181,36 @@ class Mapping:
 
         `buffers` is how many copies of each on-chip tile must fit: 2 when loads overlap compute.
         """
-        broken = [f"orders[{level}] must be a permutation of {''.join(DIMENSIONS)}, but is {o!r}." for level, o in enumerate(self.orders) if sorted(o) != sorted(DIMENSIONS)]
+        broken = [
+            f"orders[{level}] must be a permutation of {''.join(DIMENSIONS)}, but is {o!r}."
+            for level, o in enumerate(self.orders)
+            if sorted(o) != sorted(DIMENSIONS)
+        ]
         if any(f < 1 for factors in self.temporal for f in factors) or self.spatial_c < 1 or self.spatial_k < 1:
             return [*broken, "every factor must be at least 1."]
         whole = self.tile(DRAM)
-        broken += [f"the factors of {d} multiply to {whole[d]}, but the problem has {d}={size}." for d, size in problem.sizes.items() if whole[d] != size]
+        broken += [
+            f"the factors of {d} multiply to {whole[d]}, but the problem has {d}={size}."
+            for d, size in problem.sizes.items()
+            if whole[d] != size
+        ]
         broken += [
             f"level 0 (registers) may loop only over P, Q, N, where the weights stay put, but has {d}={self.factor(REGISTERS, d)}."
             for d in DIMENSIONS
             if d not in REGISTER_LOOPS and self.factor(REGISTERS, d) > 1
         ]
-        broken += [f"level 2 (scratchpad) has no temporal loops, but has {d}={self.factor(SCRATCHPAD, d)}." for d in DIMENSIONS if self.factor(SCRATCHPAD, d) > 1]
+        broken += [
+            f"level 2 (scratchpad) has no temporal loops, but has {d}={self.factor(SCRATCHPAD, d)}."
+            for d in DIMENSIONS
+            if self.factor(SCRATCHPAD, d) > 1
+        ]
         return broken if config is None or broken else self._capacity_violations(problem, config, buffers)
 
     def _capacity_violations(self, problem: Problem, config: GemminiConfig, buffers: int) -> list[str]:
         broken = [
-            f"spatial {d}={s} is larger than the array's side, DIM={config.dim}." for d, s in (("C", self.spatial_c), ("K", self.spatial_k)) if s > config.dim
+            f"spatial {d}={s} is larger than the array's side, DIM={config.dim}."
+            for d, s in (("C", self.spatial_c), ("K", self.spatial_k))
+            if s > config.dim
         ]
         copies = f" in {buffers} copies" if buffers > 1 else ""
         need = buffers * self.accumulator_rows()
@@ -252,7 +266,12 @@ class Mapping:
         return cls(tuple(tuple(f.values()) for f in factors), tuple(orders), spatial["C"], spatial["K"])
 
     def to_dict(self) -> dict[str, object]:
-        return {"temporal": [list(f) for f in self.temporal], "orders": list(self.orders), "spatial_c": self.spatial_c, "spatial_k": self.spatial_k}
+        return {
+            "temporal": [list(f) for f in self.temporal],
+            "orders": list(self.orders),
+            "spatial_c": self.spatial_c,
+            "spatial_k": self.spatial_k,
+        }
 
     @classmethod
     def from_dict(cls, fields: dict[str, object]) -> Mapping:

@@ -1,0 +1,48 @@
+"""BACO: block-level Python kernels for the Gemmini accelerator, and hardware and mappings found together.
+
+The public names below load their modules when first used, so that ``import baco`` stays fast: PyTorch, MLIR and the emulator are
+imported by the work that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from baco.errors import BacoError
+    from baco.hardware import GemminiConfig
+    from baco.lang import jit, language
+    from baco.lang.language import cdiv
+    from baco.search import explore
+    from baco.workload import Mapping, Problem
+
+__version__ = "0.1.0"
+
+__all__ = ["BacoError", "GemminiConfig", "Mapping", "Problem", "__version__", "cdiv", "explore", "jit", "language"]
+
+_HOMES = {
+    "BacoError": "baco.errors",
+    "GemminiConfig": "baco.hardware",
+    "Mapping": "baco.workload",
+    "Problem": "baco.workload",
+    "cdiv": "baco.lang.language",
+    "explore": "baco.search",
+    "jit": "baco.lang",
+}
+"""Public name to the module that defines it."""
+
+
+def __getattr__(name: str) -> object:
+    if name == "language":
+        value: object = importlib.import_module("baco.lang.language")
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'baco' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
