@@ -97,8 +97,8 @@ class GemminiConfig:
             fix = f"{down} or {down + unit}" if down else f"{unit}"
             raise InvalidHardware(
                 f"{memory}_bytes",
-                f"is {total}, but {banks} banks whose rows ({row_bytes} bytes) are a multiple of DIM={self.dim} need a multiple of {unit} bytes; "
-                f"{fix} would do.",
+                f"is {total}, but {banks} banks whose rows ({row_bytes} bytes) are a multiple of DIM={self.dim} "
+                f"need a multiple of {unit} bytes; {fix} would do.",
             )
 
     @property

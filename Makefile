@@ -1,0 +1,73 @@
+# BACO's tasks. Everything runs in .venv, which is made once and again only when pyproject.toml changes.
+# Choose another interpreter with `make PYTHON=python3.12 ...`, other arguments with NETWORK=, EXPLORE_ARGS= and PYTEST_ARGS=.
+
+PYTHON ?= python3
+NETWORK ?= resnet50
+EXPLORE_ARGS ?=
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+RUNTIME := $(VENV)/.made-runtime
+DEV := $(VENV)/.made-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help explore doctor test lint long format docs clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+explore: $(RUNTIME)  ## find hardware and mappings for NETWORK (resnet50), compile and run layers of it
+	$(BIN)/baco explore $(NETWORK) $(EXPLORE_ARGS)
+
+doctor: $(RUNTIME)  ## list what BACO uses and whether it is here
+	$(BIN)/baco doctor
+
+test: lint  ## everything that must pass: format, lint, import direction, tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV)  ## format, lint and import direction only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+long: $(DEV)  ## the tests that take minutes
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+
+format: $(DEV)  ## format the source and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(DEV)  ## write the generated pages of docs/ again
+	@for script in docs/generate_*.py; do \
+		if [ -e "$$script" ]; then echo "$$script" && $(BIN)/python "$$script" || exit 1; fi; \
+	done
+
+clean:  ## remove the environment and everything else that can be made again
+	rm -rf $(VENV) build dist *.egg-info baco-out .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# PyTorch comes first and by itself: asked for by another package's open range it would bring its newest build, with gigabytes of GPU libraries.
+TORCH := $(shell sed -nE 's/^ *"(torch==[^"]+)".*/\1/p' pyproject.toml)
+
+$(RUNTIME): pyproject.toml | $(BIN)/python
+	$(PIP) '$(TORCH)'
+	$(PIP) --editable .
+	@touch $@
+
+$(DEV): pyproject.toml $(RUNTIME)
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) here; install Python 3.11 or newer, or name one with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: BACO needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) -V); name another with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv; \
+		else \
+			echo "error: $(PYTHON) cannot make environments; install it with: sudo apt-get install python3-venv" >&2; exit 1; \
+		fi; }
+	$(PYTHON) -m venv $(VENV)

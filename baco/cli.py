@@ -1,0 +1,147 @@
+"""The command line: `baco`, `baco-opt`, `baco-translate` and `baco-llc`.
+
+Commands import what they need when they run, so that `baco --help` answers at once. A fault of the user's, any `BacoError`, is one
+sentence on standard error and exit status 2; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from baco import __version__
+from baco.errors import BacoError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="baco",
+    help="Compile block-level Python kernels for the Gemmini accelerator, and find hardware and mappings for a network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class OutputError(BacoError):
+    """A folder or file that cannot be written."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `baco`."""
+    return reporting(lambda: app(args=None if argv is None else list(argv), prog_name="baco"))
+
+
+def opt_main() -> int:
+    """Entry point of `baco-opt`: run passes over MLIR text."""
+
+    def call() -> int | None:
+        from baco.lowering import tools
+
+        return tools.opt(sys.argv[1:])
+
+    return reporting(call)
+
+
+def translate_main() -> int:
+    """Entry point of `baco-translate`: turn lowered MLIR into LLVM IR."""
+
+    def call() -> int | None:
+        from baco.lowering import tools
+
+        return tools.translate(sys.argv[1:])
+
+    return reporting(call)
+
+
+def llc_main() -> int:
+    """Entry point of `baco-llc`: turn LLVM IR into RISC-V assembly, an object or an ELF."""
+
+    def call() -> int | None:
+        from baco.lowering import tools
+
+        return tools.llc(sys.argv[1:])
+
+    return reporting(call)
+
+
+def reporting(call: Callable[[], int | None]) -> int:
+    """The exit status of `call`, its user errors told in one sentence. Every entry point goes through here."""
+    try:
+        return call() or 0
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            raise
+        return stop.code or 0
+    except BacoError as error:
+        _say_error(str(error))
+        return USER_ERROR
+    except KeyboardInterrupt:
+        _say_error("interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`baco explore ... | head`); keep Python from complaining as it closes the stream.
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return 1
+
+
+def _say_error(message: str) -> None:
+    red, plain = ("\x1b[1;31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{red}error:{plain} {message}", file=sys.stderr)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"baco {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """List what BACO uses and whether it is here; exit with status 1 if a required part is missing."""
+    from baco import doctor as examination
+
+    findings = examination.examine()
+    if as_json:
+        typer.echo(json.dumps(examination.to_dicts(findings), indent=2))
+    else:
+        from rich.console import Console
+
+        Console().print(examination.table(findings))
+    if not examination.healthy(findings):
+        raise typer.Exit(1)
+
+
+def writable_folder(folder: Path) -> Path:
+    """`folder`, made if need be.
+
+    Raises:
+        OutputError: if it cannot be made or written to; long work should not end in that.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(f"cannot write to the folder {folder}: {error.strerror}; choose another one.") from None
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())
