@@ -1,0 +1,201 @@
+"""The `baco` dialect: what a kernel says, before any decision about memory.
+
+A block is an MLIR tensor of static shape. A pointer is an untyped address with an element type; a block pointer is a base pointer with
+the parent tensor's shape, strides and the current offsets, all in elements, and stands for the block at those offsets. Scalars are `i64`
+and `f32`. Control flow is `scf`, scalar arithmetic `arith`.
+
+    %0 = "baco.program_id"() {axis = 0 : i64} : () -> i64
+    %1 = "baco.make_block_ptr"(%a, %m, %k, %k, %c1, %o0, %o1) {order = array<i64: 1, 0>}
+         : (!baco.ptr<i8>, i64, ...) -> !baco.block_ptr<tensor<64x32xi8>>
+    %2 = "baco.load"(%1) {boundary_check = array<i64: 0, 1>} : (!baco.block_ptr<tensor<64x32xi8>>) -> tensor<64x32xi8>
+    %3 = "baco.dot"(%2, %b, %acc) : (tensor<64x32xi8>, tensor<32x64xi8>, tensor<64x64xi32>) -> tensor<64x64xi32>
+    %4 = "baco.requantise"(%3, %scale) {relu = true} : (tensor<64x64xi32>, f32) -> tensor<64x64xi8>
+    "baco.store"(%p, %4) {boundary_check = array<i64>} : (!baco.block_ptr<tensor<64x64xi8>>, tensor<64x64xi8>) -> ()
+
+The bindings read the field annotations of an operation class as objects, so this module does not postpone their evaluation.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from baco.dialects.mlir import ext, ir
+
+I64 = ir.IntegerType[64]
+Axes = Any
+"""A DenseI64ArrayAttr, which the bindings cannot yet name in a constraint; :func:`_axes` checks it."""
+Flag = Any
+"""A BoolAttr, likewise."""
+
+
+class Baco(ext.Dialect, name="baco"):
+    """Block-level kernels."""
+
+
+class Pointer(Baco.Type, name="ptr"):
+    """``!baco.ptr<i8>``: the address of elements of one type."""
+
+    element: ir.TypeAttr
+
+    @property
+    def element_type(self) -> ir.Type:
+        return ir.TypeAttr(self.params[0]).value
+
+
+class BlockPointer(Baco.Type, name="block_ptr"):
+    """``!baco.block_ptr<tensor<64x32xi8>>``: a pointer to a block of that shape and element type."""
+
+    block: ir.TypeAttr
+
+    @property
+    def block_type(self) -> ir.RankedTensorType:
+        return ir.RankedTensorType(ir.TypeAttr(self.params[0]).value)
+
+
+def _require(condition: bool, op: Any, message: str) -> None:
+    if not condition:
+        raise ValueError(f"{op.OPERATION_NAME}: {message}")
+
+
+def _axes(op: Any, name: str, rank: int) -> None:
+    """An attribute that lists dimensions names each at most once and none beyond the rank."""
+    axes = list(ir.DenseI64ArrayAttr(op.attributes[name]))
+    _require(
+        len(set(axes)) == len(axes) and all(0 <= a < rank for a in axes),
+        op,
+        f"{name} {axes} must list distinct dimensions of a rank-{rank} block",
+    )
+
+
+class _Verified(Baco.Operation):
+    """Operations that check themselves: `check` raises ValueError, which MLIR reports at the operation's location."""
+
+    @staticmethod
+    def verify_invariants(op: Any) -> bool:
+        try:
+            op.check()
+        except ValueError as error:
+            op.location.emit_error(str(error))
+            return False
+        return True
+
+
+class ProgramId(Baco.Operation, name="program_id"):
+    """This program instance's index along a grid axis."""
+
+    axis: ir.IntegerAttr
+    result: ext.Result[I64] = ext.infer_result()
+
+
+class NumPrograms(Baco.Operation, name="num_programs"):
+    """How many program instances the grid has along an axis."""
+
+    axis: ir.IntegerAttr
+    result: ext.Result[I64] = ext.infer_result()
+
+
+class MakeBlockPtr(_Verified, name="make_block_ptr"):
+    """A block pointer from a base and, for each dimension, size, stride and offset in elements."""
+
+    result: ext.Result[BlockPointer]
+    base: ext.Operand[Pointer]
+    shape: Sequence[ext.Operand[I64]]
+    strides: Sequence[ext.Operand[I64]]
+    offsets: Sequence[ext.Operand[I64]]
+    order: Axes
+
+    def check(self) -> None:
+        block = self.result.type.block_type
+        for name in ("shape", "strides", "offsets"):
+            count = len(getattr(self, name))
+            _require(count == block.rank, self, f"needs {block.rank} {name} for a rank-{block.rank} block, but has {count}")
+        _axes(self, "order", block.rank)
+        _require(
+            self.base.type.element_type == block.element_type,
+            self,
+            f"a pointer to {self.base.type.element_type} cannot make a block of {block.element_type}",
+        )
+
+
+class Advance(_Verified, name="advance"):
+    """The block pointer moved by a number of elements along each dimension."""
+
+    result: ext.Result[BlockPointer]
+    pointer: ext.Operand[BlockPointer]
+    offsets: Sequence[ext.Operand[I64]]
+
+    def check(self) -> None:
+        rank = self.result.type.block_type.rank
+        _require(self.result.type == self.pointer.type, self, "keeps the type of its pointer")
+        _require(len(self.offsets) == rank, self, f"needs {rank} offsets for a rank-{rank} block, but has {len(self.offsets)}")
+
+
+class Load(_Verified, name="load"):
+    """The block a pointer stands for. Elements outside the parent tensor, in the dimensions of `boundary_check`, read as zero."""
+
+    result: ext.Result[Any]
+    pointer: ext.Operand[BlockPointer]
+    boundary_check: Axes
+
+    def check(self) -> None:
+        block = self.pointer.type.block_type
+        _require(self.result.type == block, self, f"a load through {self.pointer.type} gives {block}, not {self.result.type}")
+        _axes(self, "boundary_check", block.rank)
+
+
+class Store(_Verified, name="store"):
+    """Write a block. Elements outside the parent tensor, in the dimensions of `boundary_check`, are not written."""
+
+    pointer: ext.Operand[BlockPointer]
+    value: ext.Operand[Any]
+    boundary_check: Axes
+
+    def check(self) -> None:
+        block = self.pointer.type.block_type
+        _require(self.value.type == block, self, f"a store through {self.pointer.type} takes {block}, not {self.value.type}")
+        _axes(self, "boundary_check", block.rank)
+
+
+class Zeros(_Verified, name="zeros"):
+    """A block of zeros."""
+
+    result: ext.Result[Any]
+
+    def check(self) -> None:
+        _require(
+            isinstance(self.result.type, ir.RankedTensorType) and self.result.type.has_static_shape, self, "gives a tensor of static shape"
+        )
+
+
+class Dot(_Verified, name="dot"):
+    """``a @ b + acc``: int8 blocks, int32 sums."""
+
+    result: ext.Result[Any]
+    a: ext.Operand[Any]
+    b: ext.Operand[Any]
+    acc: ext.Operand[Any]
+
+    def check(self) -> None:
+        a, b, acc = (ir.RankedTensorType(v.type) for v in (self.a, self.b, self.acc))
+        shapes = [list(t.shape) for t in (a, b, acc)]
+        ok = all(t.rank == 2 for t in (a, b, acc)) and shapes[0][1] == shapes[1][0] and shapes[2] == [shapes[0][0], shapes[1][1]]
+        _require(ok, self, f"shapes {shapes[0]} @ {shapes[1]} + {shapes[2]} do not agree")
+        _require(
+            str(a.element_type) == str(b.element_type) == "i8" and str(acc.element_type) == "i32",
+            self,
+            "multiplies i8 blocks into an i32 block",
+        )
+        _require(self.result.type == acc, self, "gives the type of its accumulator")
+
+
+class Requantise(_Verified, name="requantise"):
+    """int32 to int8 on the way out: one float32 product, round half to even, clamp to int8, optional ReLU (GEMMINI_ISA.md section 6)."""
+
+    result: ext.Result[Any]
+    value: ext.Operand[Any]
+    scale: ext.Operand[ir.F32Type]
+    relu: Flag
+
+    def check(self) -> None:
+        value, result = ir.RankedTensorType(self.value.type), ir.RankedTensorType(self.result.type)
+        ok = list(value.shape) == list(result.shape) and str(value.element_type) == "i32" and str(result.element_type) == "i8"
+        _require(ok, self, f"turns an i32 block into an i8 block of the same shape, not {value} into {result}")
