@@ -1,0 +1,50 @@
+"""A network as the search sees it: its distinct layers and how often each occurs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from baco.workload import Problem
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One distinct layer and its number of occurrences in the network."""
+
+    problem: Problem
+    count: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.problem.name
+
+    @property
+    def kind(self) -> str:
+        """A reader's name for the layer: 'fully connected', '1x1 convolution', 'strided 3x3 convolution', ..."""
+        p = self.problem
+        if p.R * p.S * p.Q == 1 and p.stride == (1, 1):
+            return "fully connected" if p.P * p.N == 1 else "matrix product"
+        return f"{'strided ' if max(p.stride) > 1 else ''}{p.R}x{p.S} convolution"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Distinct layers with their counts, and where the table comes from."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    source: str = ""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.count * layer.problem.macs for layer in self.layers)
+
+
+def merge(name: str, problems: Iterable[Problem], source: str) -> Network:
+    """The network of these layers in order; equal ones become one layer, named after the first, with a count."""
+    counts: dict[Problem, int] = {}
+    for problem in problems:  # a problem's name does not take part in its equality, so the first one's name stays
+        counts[problem] = counts.get(problem, 0) + 1
+    return Network(name, tuple(Layer(problem, count) for problem, count in counts.items()), source)

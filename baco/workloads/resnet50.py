@@ -1,0 +1,47 @@
+"""ResNet-50 v1.5 (He et al., CVPR 2016, table 1; strides in the 3x3 convolutions, as torchvision and MLPerf have it).
+
+224 x 224 input, batch 1. Pooling, batch normalisation and the residual additions are not layers of the accelerator here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from baco.workload import Problem
+from baco.workloads.network import Network, merge
+
+SOURCE = "He et al., Deep Residual Learning, CVPR 2016, table 1, with torchvision's v1.5 strides; 224 x 224, batch 1"
+BLOCKS = (3, 4, 6, 3)
+"""Bottleneck blocks of each of the four stages."""
+WIDTHS = (64, 128, 256, 512)
+"""Channels inside the bottlenecks of each stage."""
+EXPANSION = 4
+"""Channels out of a bottleneck over channels inside it."""
+
+
+def convolution(name: str, size: int, channels: int, filters: int, kernel: int, stride: int = 1) -> Problem:
+    """A square convolution on a `size` x `size` input, padded so that only the stride shrinks it."""
+    padding = kernel // 2
+    out = (size + 2 * padding - kernel) // stride + 1
+    return Problem(R=kernel, S=kernel, P=out, Q=out, C=channels, K=filters, stride=(stride,) * 2, padding=(padding,) * 2, name=name)
+
+
+def layers() -> Iterator[Problem]:
+    """Every matrix or convolution layer, in the order in which they run."""
+    yield convolution("conv1", 224, 3, 64, kernel=7, stride=2)
+    size, channels = 56, 64  # after the stem and the 3x3 max pooling of stride 2
+    for stage, (blocks, width) in enumerate(zip(BLOCKS, WIDTHS, strict=True), start=1):
+        for block in range(blocks):
+            stride = 2 if stage > 1 and block == 0 else 1
+            name = f"layer{stage}.{block}"
+            yield convolution(f"{name}.conv1", size, channels, width, kernel=1)
+            yield convolution(f"{name}.conv2", size, width, width, kernel=3, stride=stride)
+            yield convolution(f"{name}.conv3", size // stride, width, EXPANSION * width, kernel=1)
+            if block == 0:
+                yield convolution(f"{name}.downsample", size, channels, EXPANSION * width, kernel=1, stride=stride)
+            size, channels = size // stride, EXPANSION * width
+    yield Problem(C=channels, K=1000, name="fc")
+
+
+def resnet50() -> Network:
+    return merge("resnet50", layers(), SOURCE)
