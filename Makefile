@@ -70,4 +70,4 @@ $(BIN)/python:
 		else \
 			echo "error: $(PYTHON) cannot make environments; install it with: sudo apt-get install python3-venv" >&2; exit 1; \
 		fi; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
