@@ -23,7 +23,14 @@ def test_resnet50_has_the_known_size():
 
 def test_resnet50_has_layers_of_every_kind():
     kinds = {layer.kind for layer in network("resnet50").layers}
-    assert kinds == {"strided 7x7 convolution", "1x1 convolution", "3x3 convolution", "strided 3x3 convolution", "strided 1x1 convolution", "fully connected"}
+    assert kinds == {
+        "strided 7x7 convolution",
+        "1x1 convolution",
+        "3x3 convolution",
+        "strided 3x3 convolution",
+        "strided 1x1 convolution",
+        "fully connected",
+    }
 
 
 def test_padding_gives_back_the_input_size():
@@ -41,7 +48,8 @@ def test_unknown_network_names_the_known_ones():
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared table of layers is not here")
 def test_resnet50_agrees_with_the_shared_table():
     theirs = {
-        (*(row[d] for d in DIMENSIONS), (row["Hstride"], row["Wstride"])): row["count"] for row in json.loads(SHARED.read_text())["resnet50"]
+        (*(row[d] for d in DIMENSIONS), (row["Hstride"], row["Wstride"])): row["count"]
+        for row in json.loads(SHARED.read_text())["resnet50"]
     }
     ours = {(*(getattr(layer.problem, d) for d in DIMENSIONS), layer.problem.stride): layer.count for layer in network("resnet50").layers}
     assert ours == theirs
