@@ -79,27 +79,23 @@ class GemminiConfig:
                 raise InvalidHardware(
                     name, f"must be a power of two, but is {getattr(self, name)}; {_near_powers(getattr(self, name))} would do."
                 )
-        self._check_banks("scratchpad", self.scratchpad_bytes, self.scratchpad_banks, self.dim)
-        self._check_banks("accumulator", self.accumulator_bytes, self.accumulator_banks, 4 * self.dim)
-        rows = self.scratchpad_bytes // (self.scratchpad_banks * self.dim)
-        if not _is_power_of_two(rows):
-            raise InvalidHardware(
-                "scratchpad_bytes",
-                f"gives {rows} rows in each of {self.scratchpad_banks} banks, which must be a power of two; "
-                f"{_near_powers(rows)} rows would do.",
-            )
+        self._check_banks("scratchpad", self.scratchpad_bytes, self.scratchpad_banks, self.dim, power_of_two=True)
+        self._check_banks("accumulator", self.accumulator_bytes, self.accumulator_banks, 4 * self.dim, power_of_two=False)
 
-    def _check_banks(self, memory: str, total: int, banks: int, row_bytes: int) -> None:
-        """Rows of a bank must be whole and a multiple of DIM: the generator addresses a bank in DIM-row blocks."""
+    def _check_banks(self, memory: str, total: int, banks: int, row_bytes: int, *, power_of_two: bool) -> None:
+        """The generator addresses a bank in blocks of DIM rows; a scratchpad bank has a power of two of them."""
         unit = banks * row_bytes * self.dim
-        if total % unit:
-            down = total // unit * unit
-            fix = f"{down} or {down + unit}" if down else f"{unit}"
-            raise InvalidHardware(
-                f"{memory}_bytes",
-                f"is {total}, but {banks} banks whose rows ({row_bytes} bytes) are a multiple of DIM={self.dim} "
-                f"need a multiple of {unit} bytes; {fix} would do.",
-            )
+        blocks, rest = divmod(total, unit)
+        if not rest and (_is_power_of_two(blocks) or not power_of_two):
+            return
+        down = 1 << (blocks.bit_length() - 1) if power_of_two and blocks else blocks
+        up = 2 * down if power_of_two else down + 1
+        fix = f"{down * unit} or {up * unit}" if down else f"{unit}"
+        rule = f"a power of two of at least DIM={self.dim} rows" if power_of_two else f"a multiple of DIM={self.dim} rows"
+        raise InvalidHardware(
+            f"{memory}_bytes",
+            f"is {total}, but each of {banks} banks must hold {rule} of {row_bytes} bytes; {fix} would do.",
+        )
 
     @property
     def scratchpad_rows(self) -> int:
