@@ -1,0 +1,1 @@
+"""Passes and named pipelines: baco -> linalg/memref -> instgem -> LLVM -> RISC-V object -> ELF."""

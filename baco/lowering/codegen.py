@@ -1,0 +1,40 @@
+"""From LLVM IR text to RISC-V assembly and a linked ELF, with the clang and lld of the `ziglang` wheel.
+
+LLVM IR is the only thing handed over, and its RoCC instructions are `.insn` inline assembly, so any stock LLVM will do.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from baco.toolchain import RISCV_TARGET, zig
+
+FLAGS = ("-target", RISCV_TARGET, "-mcpu=generic_rv64+m+a+f+d+c", "-mabi=lp64d", "-mcmodel=medany")
+"""RV64GC, as Rocket runs it; medany because programs live at 0x80000000."""
+
+
+@dataclass(frozen=True)
+class MachineCode:
+    """What code generation makes: assembly text, and the ELF."""
+
+    assembly: str
+    elf: bytes
+
+
+def generate(llvm_ir: str) -> MachineCode:
+    """Compile a module whose entry is `baco_main` and link it with the bare-metal runtime.
+
+    Raises:
+        baco.toolchain.ToolError: if the compiler or linker is missing or rejects its input.
+    """
+    runtime = resources.files("baco.lowering") / "runtime"
+    with tempfile.TemporaryDirectory(prefix="baco-") as folder, resources.as_file(runtime) as files:
+        source, assembly, elf = (Path(folder) / name for name in ("kernel.ll", "kernel.s", "kernel.elf"))
+        source.write_text(llvm_ir)
+        zig("cc", *FLAGS, "-O2", "-S", str(source), "-o", str(assembly))
+        script = f"-Wl,-T,{files / 'link.ld'}"
+        zig("cc", *FLAGS, "-nostdlib", "-static", script, str(assembly), str(files / "crt.S"), "-o", str(elf))
+        return MachineCode(assembly.read_text(), elf.read_bytes())

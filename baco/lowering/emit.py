@@ -1,0 +1,111 @@
+"""Building instgem operations: numbers known now stay numbers, the rest becomes i64 arithmetic."""
+
+from __future__ import annotations
+
+from baco import isa
+from baco.dialects import instgem
+from baco.dialects.mlir import arith, ir
+from baco.hardware import GemminiConfig
+from baco.lowering.rebuild import known
+
+Quantity = ir.Value | int
+"""A run-time i64 or a number known at compile time."""
+Local = tuple[Quantity, Quantity, Quantity]
+"""A local operand: address, columns, rows."""
+
+
+class Emitter:
+    """Emits instructions at the current insertion point and location."""
+
+    def __init__(self, config: GemminiConfig) -> None:
+        self.config = config
+        self._i64 = ir.IntegerType.get_signless(64)
+
+    # Arithmetic ------------------------------------------------------------------------------------------------------------------
+
+    def value(self, q: Quantity) -> ir.Value:
+        """A quantity as an i64 value."""
+        return arith.ConstantOp(self._i64, q).result if isinstance(q, int) else q
+
+    def i64(self, value: ir.Value) -> Quantity:
+        """An index or i64 value as a quantity."""
+        number = known(value)
+        if number is not None:
+            return number
+        return value if value.type == self._i64 else arith.IndexCastOp(self._i64, value).result
+
+    def add(self, a: Quantity, b: Quantity) -> Quantity:
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        if 0 in (x for x in (a, b) if isinstance(x, int)):
+            return a if b == 0 else b
+        return arith.AddIOp(self.value(a), self.value(b)).result
+
+    def mul(self, a: Quantity, b: Quantity) -> Quantity:
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        for number, other in ((a, b), (b, a)):
+            if isinstance(number, int) and number in (0, 1):
+                return other if number else 0
+        return arith.MulIOp(self.value(a), self.value(b)).result
+
+    def div(self, a: Quantity, b: int) -> Quantity:
+        """`a` (not negative) divided by the constant `b`, rounded down."""
+        return a // b if isinstance(a, int) else arith.DivUIOp(a, self.value(b)).result
+
+    def sub(self, a: Quantity, b: Quantity) -> Quantity:
+        return a - b if isinstance(a, int) and isinstance(b, int) else arith.SubIOp(self.value(a), self.value(b)).result
+
+    def min(self, a: Quantity, b: Quantity) -> Quantity:
+        return min(a, b) if isinstance(a, int) and isinstance(b, int) else arith.MinSIOp(self.value(a), self.value(b)).result
+
+    def select(self, condition: ir.Value, a: Quantity, b: Quantity) -> ir.Value:
+        return arith.SelectOp(condition, self.value(a), self.value(b)).result
+
+    def float_bits(self, value: ir.Value) -> Quantity:
+        """The bit pattern of an f32 value."""
+        if not isinstance(value.owner, ir.Block) and value.owner.name == "arith.constant":
+            return isa.float_bits(ir.FloatAttr(value.owner.attributes["value"]).value)
+        bits = arith.BitcastOp(ir.IntegerType.get_signless(32), value).result
+        return arith.ExtUIOp(self._i64, bits).result
+
+    # Instructions ----------------------------------------------------------------------------------------------------------------
+
+    def instruction(self, name: str, **fields: Quantity) -> None:
+        """Any instruction, by the field names of the instruction table; fields left out are 0."""
+        operands = {}
+        for f in isa.BY_NAME[name].fields:
+            q = fields.pop(f.name, 0)
+            operands[f.name] = self.value(q) if instgem.is_operand(f) else ir.IntegerAttr.get(self._i64, q)
+        if fields:
+            raise isa.IsaError(f"{name} has no field {next(iter(fields))!r}.")
+        instgem.OPERATIONS[name](**operands)
+
+    def fence(self) -> None:
+        instgem.Fence()
+
+    def config_ex(self, a_stride: Quantity = 1) -> None:
+        self.instruction("config_ex", dataflow=1, a_stride=a_stride, c_stride=1, acc_scale=isa.float_bits(1.0))
+
+    def config_ld(self, *, load_id: int, dram_stride: Quantity, block_stride: Quantity) -> None:
+        self.instruction(
+            "config_ld", load_id=load_id, dram_stride=dram_stride, block_stride=block_stride, scale=isa.float_bits(1.0), pixel_repeats=1
+        )
+
+    def config_st(self, *, dram_stride: Quantity, acc_scale: Quantity, activation: int) -> None:
+        self.instruction("config_st", dram_stride=dram_stride, acc_scale=acc_scale, activation=activation)
+
+    def mvin(self, load_id: int, dram: Quantity, local: Quantity, cols: Quantity, rows: Quantity) -> None:
+        self.instruction(("mvin", "mvin2", "mvin3")[load_id], dram=dram, local=local, local_cols=cols, local_rows=rows)
+
+    def mvout(self, dram: Quantity, local: Quantity, cols: Quantity, rows: Quantity) -> None:
+        self.instruction("mvout", dram=dram, local=local, local_cols=cols, local_rows=rows)
+
+    def preload(self, weights: Local, c: Local) -> None:
+        self.instruction("preload", bd=weights[0], bd_cols=weights[1], bd_rows=weights[2], c=c[0], c_cols=c[1], c_rows=c[2])
+
+    def compute(self, a: Local, *, preloaded: bool) -> None:
+        """Multiply without a bias; the bias operand is garbage of the array's size, as every preset hard-wires it."""
+        name = "compute_preloaded" if preloaded else "compute_accumulated"
+        dim = self.config.dim
+        self.instruction(name, a=a[0], a_cols=a[1], a_rows=a[2], bd=isa.GARBAGE, bd_cols=dim, bd_rows=dim)

@@ -1,0 +1,117 @@
+"""The registry of passes, how pipelines run them, and what every pass shares: the hardware attribute and source locations.
+
+A pass is one module with a function ``run(module) -> None`` under a name; upstream MLIR passes are named by their own pipeline text.
+The target machine travels with the program as the module attribute ``baco.hardware``, so that each pass can be used alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from baco.dialects.mlir import PassManager, func, ir
+from baco.hardware import GemminiConfig
+from baco.lowering.errors import CompilationError, PassFailure, SourceLocation, UnknownPass
+
+Pass = Callable[[ir.Module], None]
+HARDWARE = "baco.hardware"
+
+_PASSES: dict[str, Pass] = {}
+
+
+def register(name: str) -> Callable[[Pass], Pass]:
+    """Register a pass under the name that pipelines use."""
+
+    def add(run: Pass) -> Pass:
+        _PASSES[name] = run
+        return run
+
+    return add
+
+
+def registered() -> tuple[str, ...]:
+    """The names of BACO's own passes."""
+    return tuple(sorted(_PASSES))
+
+
+def run_passes(module: ir.Module, names: Iterable[str]) -> None:
+    """Run passes in order, verifying the module after each.
+
+    Raises:
+        UnknownPass: for a name that is neither BACO's nor MLIR's.
+        CompilationError: if a pass refuses the program.
+    """
+    for name in names:
+        run = _PASSES.get(name)
+        with module.context:
+            if run is None:
+                _run_upstream(module, name)
+            else:
+                run(module)
+                _verify(module, name)
+
+
+def _run_upstream(module: ir.Module, pipeline: str) -> None:
+    try:
+        manager = PassManager.parse(f"builtin.module({pipeline})")
+    except ValueError:
+        raise UnknownPass(f"there is no pass {pipeline!r}; BACO's own are {', '.join(registered())}.") from None
+    try:
+        manager.run(module.operation)
+    except ir.MLIRError as error:
+        raise _failure(pipeline, error) from None
+
+
+def _verify(module: ir.Module, name: str) -> None:
+    try:
+        module.operation.verify()
+    except ir.MLIRError as error:
+        raise _failure(name, error) from None
+
+
+def _failure(name: str, error: ir.MLIRError) -> PassFailure:
+    diagnostics = error.error_diagnostics
+    if not diagnostics:
+        return PassFailure(f"{name}: {error}")
+    return PassFailure(f"{name}: {diagnostics[0].message}", SourceLocation.of(diagnostics[0].location))
+
+
+def location_of(op: ir.Operation) -> SourceLocation | None:
+    """The line of the person's program an operation came from."""
+    return SourceLocation.of(op.location)
+
+
+def kernel_of(module: ir.Module) -> func.FuncOp:
+    """The one kernel function of a module.
+
+    Raises:
+        CompilationError: if there is not exactly one function.
+    """
+    functions = [op for op in module.body.operations if op.operation.name == "func.func"]
+    if len(functions) != 1:
+        raise CompilationError(f"a kernel module holds exactly one function, not {len(functions)}.")
+    return functions[0]
+
+
+def set_hardware(module: ir.Module, config: GemminiConfig) -> None:
+    """Record the target machine on the module: its size, and any other field that is not the default."""
+    default = GemminiConfig()
+    always = {"dim", "scratchpad_bytes", "accumulator_bytes"}
+    fields = {k: v for k, v in config.to_dict().items() if k in always or v != getattr(default, k)}
+    with module.context:
+        module.operation.attributes[HARDWARE] = ir.DictAttr.get({k: _attribute(v) for k, v in fields.items()})
+
+
+def _attribute(value: int | str | bool) -> ir.Attribute:
+    if isinstance(value, bool):
+        return ir.BoolAttr.get(value)
+    if isinstance(value, int):
+        return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
+    return ir.StringAttr.get(value)
+
+
+def get_hardware(module: ir.Module) -> GemminiConfig:
+    """The target machine of a module; Gemmini's default where the module names none."""
+    if HARDWARE not in module.operation.attributes:
+        return GemminiConfig()
+    fields = ir.DictAttr(module.operation.attributes[HARDWARE])
+    return GemminiConfig.from_dict({named.name: named.attr.value for named in fields})

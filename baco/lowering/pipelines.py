@@ -1,0 +1,87 @@
+"""Named pipelines, and the one way from a module to a runnable program with every stage's text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from baco.dialects.mlir import context, ir, llvm
+from baco.hardware import GemminiConfig
+from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
+    add_entry,
+    convert_to_instgem,
+    hoist_configs,
+    lower_instgem_to_llvm,
+    place_in_memories,
+    structure_pointers,
+    tile_to_dim,
+)
+from baco.lowering.codegen import generate
+from baco.lowering.passes import run_passes, set_hardware
+from baco.sim.program import Parameter, Program
+
+CLEAN = "canonicalize,cse"
+
+PIPELINES: dict[str, tuple[str, ...]] = {
+    "baco-to-linalg": ("structure-pointers", CLEAN),
+    "linalg-to-instgem": (
+        f"one-shot-bufferize,{CLEAN}",
+        "tile-to-dim",
+        CLEAN,
+        "place-in-memories",
+        "convert-to-instgem",
+        CLEAN,
+        "hoist-configs",
+        CLEAN,
+    ),
+    "instgem-to-llvm": (
+        "add-entry",
+        "lower-instgem-to-llvm",
+        "convert-scf-to-cf,convert-index-to-llvm,convert-arith-to-llvm,convert-func-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts",
+        CLEAN,
+    ),
+}
+"""What `baco-opt --pipeline` offers: the passes of each pipeline, in order."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled program. `asm` holds each stage's text under its name, in pipeline order, and the ELF's bytes last."""
+
+    name: str
+    program: Program
+    config: GemminiConfig
+    asm: dict[str, str | bytes] = field(repr=False)
+
+
+def compile_kernel(module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig) -> Compiled:
+    """Compile a module in the baco dialect, all the way.
+
+    Raises:
+        baco.lowering.errors.CompilationError: if the program cannot be compiled for this machine.
+    """
+    set_hardware(module, config)
+    asm: dict[str, str | bytes] = {"baco": str(module)}
+    run_passes(module, PIPELINES["baco-to-linalg"])
+    asm["linalg"] = str(module)
+    run_passes(module, PIPELINES["linalg-to-instgem"])
+    return finish(module, parameters, config, asm)
+
+
+def finish(module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, asm: dict[str, str | bytes]) -> Compiled:
+    """Compile a module in the instgem dialect to the end; `asm` holds the texts of the stages before."""
+    from baco.lowering.passes import kernel_of
+
+    name = kernel_of(module).name.value
+    asm["instgem"] = str(module)
+    asm["llvm"] = to_llvm_ir(module)
+    code = generate(asm["llvm"])
+    asm["riscv"] = code.assembly
+    asm["elf"] = code.elf
+    return Compiled(name, Program(code.elf, parameters), config, asm)
+
+
+def to_llvm_ir(module: ir.Module) -> str:
+    """LLVM IR of a module in the instgem dialect."""
+    run_passes(module, PIPELINES["instgem-to-llvm"])
+    with context():
+        return llvm.translate_module_to_llvmir(module.operation)

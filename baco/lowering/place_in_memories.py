@@ -1,0 +1,107 @@
+"""place-in-memories: give every block its rows of the scratchpad or the accumulator.
+
+Before:
+    %a = memref.alloc() : memref<64x32xi8>
+    %c = memref.alloc() : memref<64x64xi32>
+
+After:
+    %a = memref.alloc() {baco.memory = "scratchpad", baco.row = 0 : i64} : memref<64x32xi8>
+    %c = memref.alloc() {baco.memory = "accumulator", baco.row = 0 : i64} : memref<64x64xi32>
+
+A block of R x C elements takes R rows for each DIM-wide column block, one column block after the other. int32 blocks live in the
+accumulator; int8 blocks in the scratchpad, except the result of a requantisation, which exists only on the way out
+(``baco.memory = "on-the-way-out"``). Blocks that do not fit are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from baco.dialects.mlir import func, ir
+from baco.hardware import GemminiConfig
+from baco.lowering.errors import OutOfResources, UnsupportedOperation
+from baco.lowering.passes import get_hardware, kernel_of, location_of, register
+from baco.lowering.structure_pointers import REQUANTISE
+
+MEMORY, ROW = "baco.memory", "baco.row"
+SCRATCHPAD, ACCUMULATOR, ON_THE_WAY_OUT = "scratchpad", "accumulator", "on-the-way-out"
+
+
+@dataclass(frozen=True)
+class Block:
+    """An allocation: its operation, shape in elements, and the rows it takes."""
+
+    op: ir.OpView
+    shape: tuple[int, int]
+    rows: int
+
+
+@register("place-in-memories")
+def run(module: ir.Module) -> None:
+    """Place the blocks of the module's kernel.
+
+    Raises:
+        OutOfResources: if the blocks of one memory need more rows than it has.
+    """
+    config = get_hardware(module)
+    blocks: dict[str, list[Block]] = {SCRATCHPAD: [], ACCUMULATOR: []}
+    for op in allocations(kernel_of(module)):
+        memory = _memory_of(op)
+        op.operation.attributes[MEMORY] = ir.StringAttr.get(memory)
+        if memory in blocks:
+            shape = tuple(ir.MemRefType(op.result.type).shape)
+            if len(shape) != 2:
+                raise UnsupportedOperation(f"a block on the accelerator has two dimensions, not {len(shape)}.", location_of(op))
+            row = sum(b.rows for b in blocks[memory])
+            op.operation.attributes[ROW] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), row)
+            blocks[memory].append(Block(op, shape, rows_of(shape, config.dim)))
+    _check(blocks[SCRATCHPAD], config.scratchpad_rows, SCRATCHPAD, config)
+    _check(blocks[ACCUMULATOR], config.accumulator_rows, ACCUMULATOR, config)
+
+
+def rows_of(shape: tuple[int, int], dim: int) -> int:
+    """Rows of DIM elements that a block takes."""
+    return shape[0] * -(-shape[1] // dim)
+
+
+def allocations(kernel: func.FuncOp) -> Iterator[ir.OpView]:
+    """The blocks a kernel allocates, in program order."""
+
+    def walk(block: ir.Block) -> Iterator[ir.OpView]:
+        for op in block.operations:
+            if op.operation.name == "memref.alloc":
+                yield op
+            for region in op.operation.regions:
+                for inner in region:
+                    yield from walk(inner)
+
+    yield from walk(kernel.entry_block)
+
+
+def _memory_of(op: ir.OpView) -> str:
+    if ir.MemRefType(op.result.type).element_type.width == 32:
+        return ACCUMULATOR
+    made_by = (use.owner for use in op.result.uses)
+    return ON_THE_WAY_OUT if any(REQUANTISE in user.attributes for user in made_by) else SCRATCHPAD
+
+
+def _check(blocks: list[Block], limit: int, memory: str, config: GemminiConfig) -> None:
+    required = sum(b.rows for b in blocks)
+    if required <= limit:
+        return
+    largest = max(blocks, key=lambda b: b.rows)
+    size = "x".join(str(s) for s in largest.shape)
+    advice = f"The largest block, {size}, takes {largest.rows}; {_largest_fit(largest, limit - required + largest.rows, config.dim)}"
+    raise OutOfResources(required, limit, memory, advice, location_of(largest.op))
+
+
+def _largest_fit(block: Block, room: int, dim: int) -> str:
+    """The largest block like this one that fits into `room` rows: fewer rows first, then fewer columns."""
+    (rows, cols) = block.shape
+    fitting = room // -(-cols // dim)
+    if fitting >= dim:
+        return f"the largest that would fit beside the others is {fitting // dim * dim}x{cols}."
+    if room >= dim:
+        return f"the largest that would fit beside the others is {dim}x{room // dim * dim}."
+    return f"the others leave only {max(room, 0)} rows, so make them smaller too."

@@ -1,0 +1,169 @@
+"""tile-to-dim: cut every block operation into pieces that one instruction can do.
+
+Before:
+    linalg.matmul ins(%a, %b : memref<64x32xi8>, memref<32x64xi8>) outs(%c : memref<64x64xi32>)
+
+After (DIM = 16):
+    scf.for %n = 0 to 64 step 16 {
+      scf.for %k = 0 to 32 step 16 {
+        linalg.matmul ins(%a[0, %k] 16x16, %b[%k, %n] 16x16) outs(%c[0, %n] 16x16)
+        scf.for %m = 16 to 64 step 16 {
+          linalg.matmul {baco.weights_in_array} ins(%a[%m, %k] 16x16, %b[%k, %n] 16x16) outs(%c[%m, %n] 16x16) } } }
+
+A tile of B is loaded into the array once and every tile of A that meets it streams past: the first product of such a run loads it, the
+others are marked. Copies and fills are cut to the moves the DMA takes: DIM rows, and as many columns as one row may have
+(GEMMINI_ISA.md section 10); stores go one DIM-wide column block at a time, because the block stride of stores is fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
+from baco.hardware import GemminiConfig
+from baco.lowering.passes import get_hardware, kernel_of, register
+from baco.lowering.rebuild import constant, known
+
+WEIGHTS_IN_ARRAY = "baco.weights_in_array"
+
+
+@register("tile-to-dim")
+def run(module: ir.Module) -> None:
+    """Tile the module's kernel for its hardware."""
+    config = get_hardware(module)
+    for op in list(_walk(kernel_of(module).entry_block)):
+        tile = _TILERS.get(op.operation.name)
+        if tile:
+            with ir.InsertionPoint(op), op.location:
+                tile(op, config)
+            op.operation.erase()
+
+
+def _walk(block: ir.Block) -> Iterator[ir.OpView]:
+    for op in block.operations:
+        yield op
+        if op.operation.name in ("scf.for", "scf.if"):
+            for region in op.regions:
+                for inner in region:
+                    yield from _walk(inner)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A tile's place along one dimension: `start` is an index value, `size` a number or, at a ragged edge, an index value."""
+
+    start: ir.Value
+    size: int | ir.Value
+
+
+def _for_tiles(total: int | ir.Value, step: int, body: Callable[[Extent], None], first: int = 0) -> None:
+    """Call `body` for tiles of `step` from `first` up to `total`; a last shorter tile is peeled off when its size is known."""
+    if isinstance(total, int):
+        whole = total - (total - first) % step if total > first else first
+        _loop(first, constant(whole) if whole > first else None, step, lambda start: body(Extent(start, step)))
+        if whole < total:
+            body(Extent(constant(whole), total - whole))
+    else:
+
+        def ragged(start: ir.Value) -> None:
+            left = arith.SubIOp(total, start).result
+            body(Extent(start, arith.MinSIOp(left, constant(step)).result))
+
+        _loop(first, total, step, ragged)
+
+
+def _loop(first: int, stop: ir.Value | None, step: int, body: Callable[[ir.Value], None]) -> None:
+    if stop is None:
+        return
+    if known(stop) is not None and known(stop) - first == step:
+        body(constant(first))
+        return
+    loop = scf.ForOp(constant(first), stop, constant(step))
+    with ir.InsertionPoint(loop.body):
+        body(loop.induction_variable)
+        scf.YieldOp([])
+
+
+def tile_view(source: ir.Value, rows: Extent, cols: Extent) -> ir.Value:
+    """The part of a rank-2 buffer at a tile."""
+    old = ir.MemRefType(source.type)
+    strides, offset = old.get_strides_and_offset()
+    starts = [known(e.start) for e in (rows, cols)]
+    for start, stride in zip(starts, strides, strict=True):
+        if start != 0:
+            offset = DYNAMIC if start is None or DYNAMIC in (offset, stride) else offset + start * stride
+    sizes = [e.size if isinstance(e.size, int) else DYNAMIC for e in (rows, cols)]
+    type_ = ir.MemRefType.get(sizes, old.element_type, ir.StridedLayoutAttr.get(offset, strides))
+    runtime_starts = [e.start for e, s in zip((rows, cols), starts, strict=True) if s is None]
+    runtime_sizes = [e.size for e in (rows, cols) if not isinstance(e.size, int)]
+    static_starts = [DYNAMIC if s is None else s for s in starts]
+    return memref.SubViewOp(type_, source, runtime_starts, runtime_sizes, [], static_starts, sizes, [1, 1]).result
+
+
+def root(value: ir.Value) -> ir.Value:
+    """The buffer that a chain of subviews and casts looks into."""
+    while not isinstance(value.owner, ir.Block) and value.owner.name in ("memref.subview", "memref.cast", "memref.reinterpret_cast"):
+        value = value.owner.operands[0]
+    return value
+
+
+def is_on_chip(value: ir.Value) -> bool:
+    """Whether a buffer is one of the kernel's blocks rather than an argument in DRAM."""
+    return not isinstance(root(value).owner, ir.Block)
+
+
+def _sizes(value: ir.Value) -> list[int | ir.Value]:
+    """Rows and columns of a buffer: numbers, or the values its subview was made with."""
+    shape = ir.MemRefType(value.type).shape
+    if DYNAMIC not in shape:
+        return list(shape)
+    return [s if s != DYNAMIC else memref.DimOp(value, constant(i)).result for i, s in enumerate(shape)]
+
+
+def _tile_matmul(op: ir.OpView, config: GemminiConfig) -> None:
+    a, b, c = op.operation.operands
+    (m, k), n = ir.MemRefType(a.type).shape, ir.MemRefType(c.type).shape[1]
+    dim = config.dim
+
+    def tile(rows: Extent, depth: Extent, cols: Extent, loaded: bool) -> None:
+        product = linalg.MatmulOp([], [tile_view(a, rows, depth), tile_view(b, depth, cols)], [tile_view(c, rows, cols)])
+        linalg.fill_builtin_region(product.operation)
+        if loaded:
+            product.operation.attributes[WEIGHTS_IN_ARRAY] = ir.UnitAttr.get()
+
+    def run_of(depth: Extent, cols: Extent) -> None:
+        tile(Extent(constant(0), min(dim, m)), depth, cols, loaded=False)
+        _for_tiles(m, dim, lambda rows: tile(rows, depth, cols, loaded=True), first=min(dim, m))
+
+    _for_tiles(n, dim, lambda cols: _for_tiles(k, dim, lambda depth: run_of(depth, cols)))
+
+
+def _tile_copy(op: ir.OpView, config: GemminiConfig) -> None:
+    source, destination = op.operation.operands
+    width = config.dim
+    if is_on_chip(destination) and not is_on_chip(source):
+        width = config.max_block_columns if ir.MemRefType(source.type).element_type.width == 8 else config.max_accumulator_columns
+    rows_total, cols_total = _sizes(source)
+    _for_tiles(
+        rows_total,
+        config.dim,
+        lambda rows: _for_tiles(
+            cols_total, width, lambda cols: memref.CopyOp(tile_view(source, rows, cols), tile_view(destination, rows, cols))
+        ),
+    )
+
+
+def _tile_fill(op: ir.OpView, config: GemminiConfig) -> None:
+    value, destination = op.operation.operands
+    element = ir.MemRefType(destination.type).element_type
+    width = config.max_block_columns if element.width == 8 else config.max_accumulator_columns
+    rows_total, cols_total = _sizes(destination)
+    _for_tiles(
+        rows_total,
+        config.dim,
+        lambda rows: _for_tiles(cols_total, width, lambda cols: linalg.fill(value, outs=[tile_view(destination, rows, cols)])),
+    )
+
+
+_TILERS = {"linalg.matmul": _tile_matmul, "memref.copy": _tile_copy, "linalg.fill": _tile_fill}
