@@ -1,0 +1,47 @@
+"""Run a compiled program on a machine: one interface for every backend.
+
+The emulator and the ELF reader are imported when a run starts, not with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from baco.hardware import GemminiConfig
+from baco.sim.counters import Counters, Limits, RunResult
+from baco.sim.errors import ProgramError, SimulationFault
+from baco.sim.program import Parameter, Program
+
+__all__ = ["BACKENDS", "Counters", "Limits", "Parameter", "Program", "ProgramError", "RunResult", "SimulationFault", "run"]
+
+BACKENDS = ("functional",)
+PLANNED = ("spike", "verilator")
+_DEFAULT_LIMITS = Limits()
+
+
+def run(
+    program: Program,
+    config: GemminiConfig,
+    arguments: Sequence[object],
+    grid: Sequence[int] = (1, 1, 1),
+    *,
+    backend: str = "functional",
+    limits: Limits = _DEFAULT_LIMITS,
+) -> RunResult:
+    """Run `program` on the machine `config`.
+
+    `arguments` are one per parameter, in order: C-contiguous NumPy arrays for buffers, numbers for scalars. Arrays of writable
+    parameters hold the result after a run that ended by itself, and are untouched after one that was stopped. An array given for
+    two parameters is one buffer to the program.
+
+    Raises:
+        ProgramError: if nothing could be run: an unknown backend, a damaged program, an argument that does not fit.
+        SimulationFault: if the run was stopped, with the instruction, where it was, and why.
+    """
+    if backend in PLANNED:
+        raise ProgramError(f"backend {backend!r} is planned but not available yet; use {', '.join(BACKENDS)}.")
+    if backend not in BACKENDS:
+        raise ProgramError(f"there is no backend {backend!r}; those there are: {', '.join(BACKENDS)}.")
+    from baco.sim import functional
+
+    return functional.run(program, config, arguments, grid, limits)

@@ -1,0 +1,62 @@
+"""What a run is counted and limited by, in plain data: counters, limits and the result of a run.
+
+The traffic follows one set of rules, the same that the performance model predicts by:
+
+* mvin to the scratchpad reads DRAM (nothing for address 0) and writes the scratchpad, as "weights" for mvin2 and "inputs" for the
+  others; mvin to the accumulator reads DRAM outputs and writes accumulator outputs, and with the accumulate bit reads them too.
+* mvout reads accumulator outputs (or scratchpad inputs) and writes DRAM outputs.
+* compute_preloaded with real weights reads them from the scratchpad and writes them to the registers.
+* a compute reads A as scratchpad inputs, and so a bias from the scratchpad; with a real C it makes
+  A rows * A columns * C columns multiply-accumulates, each reading one weight register, and writes C as accumulator outputs (reading
+  them too with the accumulate bit). A result that goes to the scratchpad is written there as inputs.
+* output-stationary: the array holds partial sums, which have no place in a weights-only register level, so registers count nothing.
+  A compute with real A and B makes A rows * A columns * B columns multiply-accumulates and reads B as scratchpad weights; initial
+  sums D are scratchpad inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from baco.traffic import Traffic
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to give up on a run."""
+
+    instructions: int = 2_000_000_000
+    """Instructions of the host core, RoCC instructions included."""
+    seconds: float | None = None
+    """Wall-clock time; None for no limit."""
+
+
+@dataclass
+class Counters:
+    """What a run did."""
+
+    instructions: dict[str, int] = field(default_factory=dict)
+    """RoCC instructions executed, by name; those that never ran are left out."""
+    host_instructions: int = 0
+    """Instructions of the host core, RoCC instructions included, counted by basic block as it is entered."""
+    traffic: Traffic = field(default_factory=Traffic)
+    dram_bytes_read: int = 0
+    dram_bytes_written: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        """The counters as JSON-ready data."""
+        return {
+            "instructions": dict(self.instructions),
+            "host_instructions": self.host_instructions,
+            "traffic": self.traffic.to_dict(),
+            "dram_bytes_read": self.dram_bytes_read,
+            "dram_bytes_written": self.dram_bytes_written,
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The counters of a finished run and the exit code its program reported."""
+
+    counters: Counters
+    exit_code: int

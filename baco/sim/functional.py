@@ -1,0 +1,118 @@
+"""The functional backend: host code on `unicorn`, RoCC instructions on the accelerator model, both on the same guest memory.
+
+`unicorn` (GPL-2.0) is used unmodified through its public API. Its hooks are C functions of the native core, which call back into
+unicorn's own library, so that a RoCC instruction costs no Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Sequence
+
+from baco.hardware import GemminiConfig
+from baco.sim import native
+from baco.sim.accelerator import Accelerator
+from baco.sim.counters import Limits, RunResult
+from baco.sim.errors import HostFault, LimitReached, ProgramError
+from baco.sim.loader import Image, load
+from baco.sim.program import Program
+
+SLICE_SECONDS = 0.2
+"""How long native code runs before Python looks at ctrl-C and the time limit."""
+NEVER = 1
+"""An address that execution cannot reach, being odd: unicorn runs "until" it."""
+
+
+def run(program: Program, config: GemminiConfig, arguments: Sequence[object], grid: Sequence[int], limits: Limits) -> RunResult:
+    """Run `program` to its end; writable arguments then hold its results. See :func:`baco.sim.run`."""
+    if limits.instructions < 1 or (limits.seconds is not None and not limits.seconds > 0):
+        raise ProgramError(f"the limits are {limits.instructions} instructions and {limits.seconds} seconds; both must be positive.")
+    image = load(program, arguments, grid)
+    accelerator = Accelerator(config, image.memory, image.base, image.regions)
+    instructions = _run_host(image, accelerator, limits)
+    image.copy_back()
+    counters = accelerator.counters
+    counters.host_instructions = instructions
+    return RunResult(counters, _tohost(image) >> 1)
+
+
+def _tohost(image: Image) -> int:
+    start = image.tohost - image.base
+    return int.from_bytes(image.memory[start : start + 8].tobytes(), "little")
+
+
+def _run_host(image: Image, accelerator: Accelerator, limits: Limits) -> int:
+    """Run from the entry point until the program writes `tohost`; the number of host instructions."""
+    import unicorn
+    from unicorn import riscv_const, unicorn_const
+    from unicorn.unicorn_py3.unicorn import uclib
+
+    library = native.load()
+    memory = image.memory.ctypes.data
+    host = native.Host(
+        gemmini=accelerator.address,
+        reg_read=_address(uclib.uc_reg_read),
+        reg_read_batch=_address(uclib.uc_reg_read_batch),
+        emu_stop=_address(uclib.uc_emu_stop),
+        memory=memory,
+        base=image.base,
+        size=image.memory.size,
+        tohost=memory + image.tohost - image.base,
+        instruction_limit=limits.instructions,
+        reg_x0=riscv_const.UC_RISCV_REG_X0,
+        reg_pc=riscv_const.UC_RISCV_REG_PC,
+    )
+    engine = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
+    engine.mem_map_ptr(image.base, image.code_size, unicorn.UC_PROT_ALL, memory)
+    if buffers := image.memory.size - image.code_size:
+        readable = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
+        engine.mem_map_ptr(image.base + image.code_size, buffers, readable, memory + image.code_size)
+    for kind, callback in (
+        (unicorn_const.UC_HOOK_INTR, library.host_interrupt),
+        (unicorn_const.UC_HOOK_BLOCK, library.host_block),
+        (unicorn_const.UC_HOOK_MEM_UNMAPPED | unicorn_const.UC_HOOK_MEM_PROT, library.host_memory_fault),
+    ):
+        _add_hook(uclib, engine, kind, callback, host)
+
+    end = None if limits.seconds is None else time.monotonic() + limits.seconds
+    pc = image.entry
+    while True:
+        now = time.monotonic()
+        if end is not None and now >= end:
+            raise LimitReached(f"the program did not end within {limits.seconds:g} seconds, its time limit.", pc=pc)
+        left = SLICE_SECONDS if end is None else min(SLICE_SECONDS, end - now)
+        host.slice_end = library.host_now() + int(left * 1e9)
+        host.stop = native.STOP_NONE
+        stopped = ""
+        try:
+            engine.emu_start(pc, NEVER)
+        except unicorn.UcError as error:
+            stopped = str(error)
+        pc = engine.reg_read(riscv_const.UC_RISCV_REG_PC)
+        if host.stop == native.STOP_FAULT:
+            raise accelerator.fault()
+        if _tohost(image) != 0:
+            break
+        if host.stop != native.STOP_SLICE:
+            raise HostFault(f"the host core stopped before the program wrote tohost{f': {stopped}' if stopped else ''}.", pc=pc)
+    if _tohost(image) & 1 == 0:
+        raise HostFault(f"the program wrote {_tohost(image):#x} to tohost, which is no exit code: those are odd.", pc=pc)
+    return host.instructions
+
+
+def _add_hook(uclib: ctypes.CDLL, engine: object, kind: int, callback: object, host: native.Host) -> None:
+    """`uc_hook_add` with a C function: the binding's own method takes Python functions only."""
+    handle = ctypes.c_size_t()
+    everywhere = (ctypes.c_uint64(1), ctypes.c_uint64(0))
+    hook_add = uclib["uc_hook_add"]  # a function object of our own: the binding has declared argument types for its own
+    hook_add.argtypes = None
+    status = hook_add(
+        engine._uch, ctypes.byref(handle), ctypes.c_int(kind), ctypes.c_void_p(_address(callback)), ctypes.byref(host), *everywhere
+    )
+    if status:
+        raise HostFault(f"the emulator refused a hook with error {status}.")
+
+
+def _address(function: object) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

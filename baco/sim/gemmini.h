@@ -1,0 +1,83 @@
+/* The accelerator model's state and its interface to Python (baco/sim/accelerator.py mirrors the three structures marked so). */
+#ifndef BACO_SIM_GEMMINI_H
+#define BACO_SIM_GEMMINI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "generated.h" /* from baco.isa: field extractors, instruction indices, counters, fault kinds */
+
+#define MAX_DIM 128
+
+struct command {
+    uint32_t funct7;
+    uint64_t rs1, rs2;
+};
+
+/* Mirrored in Python. A range of DRAM that the accelerator may touch. */
+struct region {
+    uint64_t base, size;
+    uint32_t writable;
+    char name[60];
+};
+
+/* Mirrored in Python. The machine, its memories (owned by Python) and its view of DRAM. */
+struct setup {
+    uint32_t dim, scratchpad_rows, accumulator_rows, max_block_columns, max_accumulator_columns, weight_stationary_only;
+    int8_t *scratchpad;
+    int32_t *accumulator;
+    uint8_t *dram; /* holds guest addresses dram_base to dram_base + dram_size - 1 */
+    uint64_t dram_base, dram_size;
+    const struct region *regions;
+    uint64_t region_count;
+};
+
+/* Mirrored in Python. Why the last command was refused. */
+struct fault {
+    uint32_t kind; /* FAULT_NONE or one of the generated kinds */
+    uint32_t has_command, has_pc;
+    uint32_t funct7;
+    uint64_t rs1, rs2, pc;
+    char reason[400];
+};
+
+struct load_config {
+    bool set, shrink;
+    uint32_t block_stride;
+    float scale;
+    uint64_t dram_stride;
+};
+
+/* An operand of preload or compute: a local address and its logical (already transposed) size. */
+struct operand {
+    uint32_t address, columns, rows;
+};
+
+struct gemmini {
+    struct setup setup;
+    uint32_t region_hint;
+    /* configuration */
+    bool execute_set, weight_stationary, execute_relu, transpose_a, transpose_b;
+    uint32_t a_stride, c_stride, in_shift;
+    struct load_config loads[3];
+    bool store_set, store_relu;
+    uint32_t store_stride;
+    float store_scale;
+    /* execution */
+    bool preload_pending;
+    struct operand preload_bd, preload_c;
+    int32_t array[MAX_DIM * MAX_DIM];  /* weights (weight-stationary) or partial sums, dim x dim */
+    int32_t result[MAX_DIM * MAX_DIM];
+    int8_t a_tile[MAX_DIM * MAX_DIM];
+    int32_t b_tile[MAX_DIM * MAX_DIM];
+    uint64_t counters[COUNTER_COUNT];
+    struct fault fault;
+};
+
+/* Executes one command. False: it was refused, nothing but the fault changed. */
+bool gemmini_execute(struct gemmini *m, const struct command *c);
+
+/* Records a fault and returns false. */
+bool gemmini_fault(struct gemmini *m, uint32_t kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,217 @@
+"""Puts a program and its arguments into guest memory: the ELF image first, then every buffer, with gaps that nobody may touch."""
+
+from __future__ import annotations
+
+import io
+import math
+import mmap
+import numbers
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from baco.sim.accelerator import DramRegion
+from baco.sim.errors import ProgramError
+from baco.sim.program import Parameter, Program
+
+PAGE = 4096
+ALIGNMENT = 64
+GAP = PAGE
+"""Bytes between buffers: a stray move lands here instead of in a neighbour."""
+GRID_SLOTS = 3
+IMAGE_LIMIT = 1 << 30
+"""Bytes that an ELF image may span; more is a damaged file."""
+
+
+@dataclass
+class Image:
+    """A program in guest memory, ready to run."""
+
+    memory: np.ndarray
+    base: int
+    code_size: int
+    """Bytes from `base` that belong to the ELF image; the rest are buffers, which hold no code."""
+    entry: int
+    tohost: int
+    regions: list[DramRegion]
+    outputs: list[tuple[np.ndarray, int]] = field(default_factory=list)
+    """Writable arrays of the caller and where each lies in guest memory."""
+
+    def copy_back(self) -> None:
+        """Bring the writable buffers back into the caller's arrays."""
+        for array, address in self.outputs:
+            start = address - self.base
+            array.reshape(-1).view(np.uint8)[:] = self.memory[start : start + array.nbytes]
+
+
+@dataclass(frozen=True)
+class _Segment:
+    address: int
+    size: int
+    data: bytes
+    writable: bool
+    executable: bool
+
+
+@dataclass(frozen=True)
+class _Elf:
+    entry: int
+    segments: tuple[_Segment, ...]
+    symbols: dict[str, tuple[int, int]]
+    """Address and size of each symbol by name."""
+
+
+def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> Image:
+    """Guest memory with the program, its buffers and its argument slots filled in.
+
+    Raises:
+        ProgramError: if the ELF is damaged or not what BACO makes, or an argument does not fit its parameter.
+    """
+    elf = _read_elf(program.elf)
+    if len(arguments) != len(program.parameters):
+        raise ProgramError(f"the kernel takes {len(program.parameters)} arguments, but {len(arguments)} were given.")
+    slots = [_grid_slots(grid)]
+    low = min(s.address for s in elf.segments) // PAGE * PAGE
+    code_end = -(-max(s.address + s.size for s in elf.segments) // PAGE) * PAGE
+    top = code_end + GAP
+    regions = [
+        DramRegion(s.address, s.size, s.writable and not s.executable, "the program's data" if s.writable else "the program's code")
+        for s in elf.segments
+    ]
+    placed: list[tuple[Parameter, np.ndarray, int]] = []
+    for parameter, argument in zip(program.parameters, arguments, strict=True):
+        if parameter.kind == "scalar":
+            slots.append(_scalar_slot(parameter, argument))
+            continue
+        array = _checked_array(parameter, argument)
+        address = _shared_address(parameter, array, placed)
+        if address is None:
+            address = top
+            top = -(-(top + array.nbytes + GAP) // ALIGNMENT) * ALIGNMENT
+        regions.append(DramRegion(address, array.nbytes, parameter.writable, f"argument {parameter.name}"))
+        placed.append((parameter, array, address))
+        slots.append(struct.pack("<Q", address))
+
+    size = -(-top // PAGE) * PAGE - low
+    # An anonymous map is zero, aligned to pages and takes memory only where it is touched.
+    memory = np.frombuffer(mmap.mmap(-1, size), np.uint8)
+    for segment in elf.segments:
+        _put(memory, segment.address - low, segment.data)
+    for _, array, address in placed:
+        _put(memory, address - low, array.reshape(-1).view(np.uint8))
+    _put(memory, _slots_address(elf, len(slots) - 1 + GRID_SLOTS) - low, b"".join(slots))
+    # Writable regions first: where one array is both an input and an output, a store must find the writable one.
+    regions.sort(key=lambda region: not region.writable)
+    outputs = [(array, address) for parameter, array, address in placed if parameter.writable]
+    return Image(memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, outputs)
+
+
+def _put(memory: np.ndarray, at: int, data: bytes | np.ndarray) -> None:
+    memory[at : at + len(data)] = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+
+
+def _read_elf(data: bytes) -> _Elf:
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        file = ELFFile(io.BytesIO(data))
+        machine, kind, entry = file["e_machine"], file["e_type"], file["e_entry"]
+        loadable = [s for s in file.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"] > 0]
+        segments = tuple(_Segment(s["p_vaddr"], s["p_memsz"], s.data(), bool(s["p_flags"] & 2), bool(s["p_flags"] & 1)) for s in loadable)
+        sizes = [s["p_filesz"] for s in loadable]
+        table = file.get_section_by_name(".symtab")
+        symbols = {} if table is None else {s.name: (s["st_value"], s["st_size"]) for s in table.iter_symbols()}
+    except Exception as error:  # pyelftools raises many unrelated types on damaged files
+        raise ProgramError(f"the program is not a readable ELF file: {error or type(error).__name__}.") from error
+    if machine != "EM_RISCV" or file.elfclass != 64 or not file.little_endian:
+        raise ProgramError(f"the program is an ELF file for {machine}, {file.elfclass} bits; a 64-bit RISC-V one is needed.")
+    if kind != "ET_EXEC":
+        raise ProgramError(f"the program is an ELF file of type {kind}; a statically linked executable (ET_EXEC) is needed.")
+    for segment, size in zip(segments, sizes, strict=True):
+        if len(segment.data) != size or size > segment.size:
+            raise ProgramError(f"the program is a damaged ELF file: the segment at {segment.address:#x} is cut short.")
+    if not any(s.executable and s.address <= entry < s.address + s.size for s in segments):
+        raise ProgramError(f"the program's entry point {entry:#x} is in no executable segment.")
+    span = max(s.address + s.size for s in segments) - min(s.address for s in segments)
+    if span > IMAGE_LIMIT or max(s.address + s.size for s in segments) > 1 << 48:
+        raise ProgramError(f"the program spans {span} bytes of memory; at most {IMAGE_LIMIT} below 2^48 are supported.")
+    return _Elf(entry, segments, symbols)
+
+
+def _symbol(elf: _Elf, name: str, size: int) -> int:
+    """The address of a symbol whose `size` bytes lie in a writable segment."""
+    if name not in elf.symbols:
+        raise ProgramError(f"the program has no symbol {name}; it was not linked as BACO links its programs.")
+    address = elf.symbols[name][0]
+    if not any(s.writable and s.address <= address and address + size <= s.address + s.size for s in elf.segments):
+        raise ProgramError(f"the {size} bytes of symbol {name} at {address:#x} are not in a writable segment of the program.")
+    return address
+
+
+def _slots_address(elf: _Elf, count: int) -> int:
+    address = _symbol(elf, "baco_arguments", 8 * count)
+    room = elf.symbols["baco_arguments"][1]
+    if room and room < 8 * count:
+        raise ProgramError(f"the program has room for {room // 8} argument slots in baco_arguments, but {count} are needed.")
+    return address
+
+
+def _grid_slots(grid: Sequence[int]) -> bytes:
+    if not 1 <= len(grid) <= GRID_SLOTS:
+        raise ProgramError(f"the grid has {len(grid)} dimensions; 1 to {GRID_SLOTS} are allowed.")
+    for size in grid:
+        if not isinstance(size, numbers.Integral) or not 1 <= size < 1 << 31:
+            raise ProgramError(f"the grid is {tuple(grid)}; each size must be a whole number from 1 to 2147483647.")
+    return struct.pack("<3q", *grid, *[1] * (GRID_SLOTS - len(grid)))
+
+
+def _scalar_slot(parameter: Parameter, value: object) -> bytes:
+    dtype = np.dtype(parameter.dtype)
+    if dtype.kind == "f":
+        if not isinstance(value, numbers.Real):
+            raise ProgramError(f"argument {parameter.name} must be a number, but is {type(value).__name__}.")
+        bits = np.asarray(float(value), dtype).tobytes()
+        if np.isinf(np.asarray(float(value), dtype)) and math.isfinite(value):
+            raise ProgramError(f"argument {parameter.name} is {value}, which does not fit {parameter.dtype}.")
+        return bits.ljust(8, b"\0")
+    if not isinstance(value, numbers.Integral):
+        raise ProgramError(f"argument {parameter.name} must be a whole number, but is {type(value).__name__}.")
+    limits = np.iinfo(dtype)
+    if not limits.min <= value <= limits.max:
+        raise ProgramError(f"argument {parameter.name} is {value}; {parameter.dtype} holds {limits.min} to {limits.max}.")
+    return struct.pack("<q" if dtype.kind == "i" else "<Q", int(value))
+
+
+def _checked_array(parameter: Parameter, array: object) -> np.ndarray:
+    name = f"argument {parameter.name}"
+    if not isinstance(array, np.ndarray):
+        raise ProgramError(f"{name} must be a NumPy array, but is {type(array).__name__}.")
+    if array.dtype != np.dtype(parameter.dtype):
+        raise ProgramError(f"{name} must be an array of {parameter.dtype}, but is of {array.dtype}.")
+    if not array.flags.c_contiguous:
+        raise ProgramError(f"{name} must be C-contiguous; pass numpy.ascontiguousarray of it.")
+    if parameter.writable and not array.flags.writeable:
+        raise ProgramError(f"{name} is written by the kernel, but the array is read-only.")
+    return array
+
+
+def _shared_address(parameter: Parameter, array: np.ndarray, placed: list[tuple[Parameter, np.ndarray, int]]) -> int | None:
+    """Where the same memory was already put for another argument; None if it was not.
+
+    Two arguments that overlap only in part could not both be brought back, so that is refused where one of them is written.
+    """
+    start, end = array.ctypes.data, array.ctypes.data + array.nbytes
+    for other_parameter, other, address in placed:
+        other_start = other.ctypes.data
+        if array.nbytes == 0 or other.nbytes == 0 or start >= other_start + other.nbytes or end <= other_start:
+            continue
+        if start == other_start and array.nbytes == other.nbytes:
+            return address
+        if parameter.writable or other_parameter.writable:
+            raise ProgramError(
+                f"arguments {other_parameter.name} and {parameter.name} overlap in memory and one is written; "
+                "pass the same array for both, or a copy."
+            )
+    return None

@@ -1,0 +1,144 @@
+"""Hypothesis strategies for random legal command streams: what is drawn follows the configuration the stream has set so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from baco.hardware import GemminiConfig
+from baco.isa import ACCUMULATE_BIT, ACCUMULATOR_BIT, FULL_WIDTH_BIT, GARBAGE, bits_float, float_bits
+
+BASE = 0x8000_0000
+DRAM_BYTES = 1 << 15
+SCALES = (1.0, 0.5, 0.25, 0.037, 1.7, -0.5, 100.0, 0.0, 1e30, -1e30, float("inf"), float("nan"))
+
+Step = tuple[str, dict[str, int]]
+
+
+def small_config(dim: int) -> GemminiConfig:
+    """A machine whose memories are so small that random operands often overlap."""
+    return GemminiConfig(dim=dim, scratchpad_bytes=64 * dim * dim, accumulator_bytes=32 * dim * dim)
+
+
+@st.composite
+def streams(draw: Callable, config: GemminiConfig, length: int = 24) -> list[Step]:
+    """A legal stream: configurations first, then `length` random commands, each compute with its preload."""
+    gen = _Generator(draw, config)
+    gen.config_ex(full=True)
+    gen.config_st()
+    for load_id in range(3):
+        gen.config_ld(load_id)
+    kinds = ["mvin"] * 4 + ["mvout"] * 3 + ["compute"] * 5 + ["config_ex", "config_ld", "config_st", "flush"]
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=6, max_size=length)):
+        getattr(gen, kind)()
+    return gen.steps
+
+
+class _Generator:
+    def __init__(self, draw: Callable, config: GemminiConfig) -> None:
+        self.draw, self.config, self.dim = draw, config, config.dim
+        self.steps: list[Step] = []
+        self.loads: dict[int, dict[str, int]] = {}
+
+    def int(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def bool(self) -> bool:
+        return self.draw(st.booleans())
+
+    def emit(self, name: str, **fields: int) -> None:
+        self.steps.append((name, fields))
+
+    def flush(self) -> None:
+        self.emit("flush", skip=0)
+
+    def config_ex(self, full: bool = False) -> None:
+        only = int(not full and self.bool())
+        if not only:
+            self.ws = int(self.bool())
+            self.ta, self.tb = self.draw(st.sampled_from([(0, 0), (1, 0), (0, 1)] if self.ws else [(0, 0), (1, 0), (1, 1)]))
+        self.a_stride, self.c_stride = self.int(0, 3), self.int(0, 3)
+        self.emit(
+            "config_ex",
+            dataflow=self.ws,
+            activation=self.int(0, 1),
+            set_only_strides=only,
+            transpose_a=self.ta,
+            transpose_b=self.tb,
+            a_stride=self.a_stride,
+            c_stride=self.c_stride,
+            in_shift=self.draw(st.sampled_from([0, 0, 1, 3, 31])),
+        )
+
+    def config_ld(self, load_id: int | None = None) -> None:
+        load_id = self.int(0, 2) if load_id is None else load_id
+        fields = {
+            "load_id": load_id,
+            "shrink": int(self.bool()),
+            "block_stride": self.int(1, 2 * self.dim),
+            "scale": float_bits(self.draw(st.sampled_from(SCALES))),
+            "dram_stride": self.draw(st.one_of(st.just(0), st.integers(1, 200))),
+        }
+        self.loads[load_id] = fields
+        self.emit("config_ld", **fields)
+
+    def config_st(self) -> None:
+        self.stride = self.int(0, 200)
+        self.emit("config_st", activation=self.int(0, 1), dram_stride=self.stride, acc_scale=float_bits(self.draw(st.sampled_from(SCALES))))
+
+    def _dram(self, stride: int, rows: int, row_bytes: int) -> int:
+        return BASE + self.int(0, DRAM_BYTES - ((rows - 1) * stride + row_bytes))
+
+    def _row(self, accumulator: bool, span: int) -> int:
+        rows = self.config.accumulator_rows if accumulator else self.config.scratchpad_rows
+        return self.int(0, rows - 1 - span)
+
+    def mvin(self) -> None:
+        load_id, accumulator = self.int(0, 2), self.bool()
+        load = self.loads[load_id]
+        size = 4 if accumulator and not load["shrink"] else 1
+        rows = self.int(1, min(self.dim, load["block_stride"]))
+        memory_rows = self.config.accumulator_rows if accumulator else self.config.scratchpad_rows
+        widest = self.config.max_accumulator_columns if size == 4 else self.config.max_block_columns
+        columns = self.int(1, min(widest, (1 + (memory_rows - rows) // load["block_stride"]) * self.dim))
+        local = self._row(accumulator, (columns - 1) // self.dim * load["block_stride"] + rows - 1)
+        flags = ACCUMULATOR_BIT | self.bool() * ACCUMULATE_BIT if accumulator else 0
+        dram = 0 if self.int(0, 7) == 0 else self._dram(load["dram_stride"], rows, columns * size)
+        self.emit(("mvin", "mvin2", "mvin3")[load_id], dram=dram, local=local | flags, local_rows=rows, local_cols=columns)
+
+    def mvout(self) -> None:
+        accumulator = self.bool()
+        full = accumulator and self.bool()
+        rows = self.int(1, self.dim)
+        memory_rows = self.config.accumulator_rows if accumulator else self.config.scratchpad_rows
+        widest = self.dim if full else self.config.max_block_columns
+        columns = self.int(1, min(widest, (1 + (memory_rows - rows) // self.dim) * self.dim))
+        local = self._row(accumulator, (columns - 1) // self.dim * self.dim + rows - 1)
+        flags = accumulator * ACCUMULATOR_BIT | full * FULL_WIDTH_BIT
+        dram = self._dram(self.stride, rows, columns * (4 if full else 1))
+        self.emit("mvout", dram=dram, local=local | flags, local_rows=rows, local_cols=columns)
+
+    def _operand(self, name: str, stride: int, transposed: int, garbage: bool) -> dict[str, int]:
+        rows, columns = self.int(1, self.dim), self.int(1, self.dim)
+        address = GARBAGE if garbage else self._row(False, stride * ((columns if transposed else rows) - 1))
+        return {name: address, f"{name}_rows": rows, f"{name}_cols": columns}
+
+    def compute(self) -> None:
+        weights = self._operand("bd", 1, self.ws and self.tb, self.int(0, 3) == 0)
+        to_accumulator = self.bool()
+        rows = self.int(1, self.dim)
+        address = self._row(to_accumulator, self.c_stride * (rows - 1))
+        address |= ACCUMULATOR_BIT | self.bool() * ACCUMULATE_BIT if to_accumulator else 0
+        no_result = self.int(0, 4) == 0
+        self.emit("preload", **weights, c=GARBAGE if no_result else address, c_rows=rows, c_cols=self.int(1, self.dim))
+        no_a = no_result and self.bool()
+        a = self._operand("a", self.a_stride, self.ta, no_a)
+        bd = self._operand("bd", 1, not self.ws and self.tb, (no_a and not self.ws) or self.bool())
+        self.emit("compute_preloaded" if self.int(0, 2) else "compute_accumulated", **a, **bd)
+
+
+def with_scale_values(fields: dict[str, int]) -> dict[str, float]:
+    """The fields with their float32 patterns also as numbers, which the reference computes with."""
+    bits = fields.get("scale", fields.get("acc_scale"))
+    return {**fields, "scale_value": bits_float(bits)} if bits is not None else fields
