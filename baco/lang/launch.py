@@ -1,0 +1,133 @@
+"""Arguments of a launch: their types, the grid, and whether arrays are as large as the kernel takes them to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from baco.lang.errors import LaunchError, ShapeMismatch
+from baco.lang.types import BY_NAME, DType, Extent, evaluate
+
+MAX_AXES = 3
+
+
+def is_array(value: object) -> bool:
+    """A NumPy array or something that gives one, as a torch tensor does."""
+    return isinstance(value, np.ndarray) or (hasattr(value, "data_ptr") and hasattr(value, "numpy"))
+
+
+def as_array(kernel: str, name: str, value: Any) -> np.ndarray:
+    """The NumPy array that shares an argument's memory.
+
+    Raises:
+        LaunchError: if the argument lives on a device, or shares nothing.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return value.detach().numpy()
+    except (TypeError, RuntimeError) as error:
+        raise LaunchError(f"kernel {kernel}: argument {name!r}: {error} Pass a CPU tensor.") from None
+
+
+def plain(value: Any) -> Any:
+    """What the machine is given for an argument: scalars as they are; for an array, all the memory it spans as one flat array."""
+    if not is_array(value):
+        return value
+    array = as_array("", "", value)
+    if array.flags.c_contiguous:
+        return array
+    # A pointer reaches everything between the first and the last element; strides are the kernel's business.
+    return np.lib.stride_tricks.as_strided(array, shape=(span(array),), strides=(array.itemsize,))
+
+
+def span(array: np.ndarray) -> int:
+    """Elements from the first to the last in memory, gaps included."""
+    return 1 + sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)) // array.itemsize if array.size else 0
+
+
+def signature_of(kernel: str, bound: Mapping[str, Any], constexprs: frozenset[str]) -> Any:
+    """What these arguments specialise a kernel to.
+
+    Raises:
+        LaunchError: for an argument of a type that kernels do not take.
+    """
+    from baco.lang.frontend import Signature
+
+    runtime, constants = [], []
+    for name, value in bound.items():
+        if name in constexprs or isinstance(value, bool) or value is None or _is_one(value):
+            constants.append((name, int(value) if _is_one(value) else value))
+        else:
+            runtime.append((name, *_kind(kernel, name, value)))
+    signature = Signature(tuple(runtime), tuple(constants))
+    try:
+        hash(signature)
+    except TypeError:
+        raise LaunchError(f"kernel {kernel}: compile-time arguments must be numbers, strings, types or tuples of them.") from None
+    return signature
+
+
+def _is_one(value: object) -> bool:
+    """Integers that are 1 are compiled in, because unit strides decide what the hardware can move (Triton does the same)."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value == 1
+
+
+def _kind(kernel: str, name: str, value: Any) -> tuple[str, str]:
+    if is_array(value):
+        array = as_array(kernel, name, value)
+        if any(s < 0 for s in array.strides):
+            raise LaunchError(f"kernel {kernel}: argument {name!r} has negative strides; pass a copy.")
+        return "pointer", _element(kernel, name, array.dtype)
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return "pointer", _element(kernel, name, np.dtype(value))
+    if isinstance(value, (int, np.integer)):
+        if not -(1 << 63) <= int(value) < 1 << 63:
+            raise LaunchError(f"kernel {kernel}: argument {name!r} is {value}, which does not fit a 64-bit integer.")
+        return "scalar", "int64"
+    if isinstance(value, (float, np.floating)):
+        return "scalar", "float32"
+    if isinstance(value, DType):
+        raise LaunchError(f"kernel {kernel}: parameter {name!r} is given the type {value}; annotate it as bl.constexpr.")
+    raise LaunchError(f"kernel {kernel}: argument {name!r} is a {type(value).__name__}; kernels take arrays, integers and floats, or bl.constexpr values.")
+
+
+def _element(kernel: str, name: str, dtype: np.dtype) -> str:
+    if dtype.name not in BY_NAME or dtype.name == "int1":
+        raise LaunchError(f"kernel {kernel}: argument {name!r} has elements of {dtype.name}; Gemmini works on int8 and int32.")
+    return dtype.name
+
+
+def grid_sizes(kernel: str, grid: Any, bound: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The three sizes of a launch grid given as a number, a tuple, or a function of the arguments.
+
+    Raises:
+        LaunchError: if it is none of these, or a size is not a positive number.
+    """
+    sizes = grid(dict(bound)) if callable(grid) else grid
+    sizes = (sizes,) if isinstance(sizes, (int, np.integer)) else sizes
+    ok = isinstance(sizes, Sequence) and 1 <= len(sizes) <= MAX_AXES and all(isinstance(s, (int, np.integer)) and s > 0 for s in sizes)
+    if not ok:
+        raise LaunchError(f"kernel {kernel}: the grid must be one to three positive integers, but is {sizes!r}.")
+    return tuple([int(s) for s in sizes] + [1] * (MAX_AXES - len(sizes)))
+
+
+def check_extents(kernel: str, extents: Sequence[Extent], bound: Mapping[str, Any]) -> None:
+    """Compare each array with the tensors that the kernel lays over it, as far as its arguments decide their sizes.
+
+    Raises:
+        ShapeMismatch: if an array is too small.
+    """
+    integers = {n: int(v) for n, v in bound.items() if isinstance(v, (int, np.integer))}
+    for extent in extents:
+        sizes = [evaluate(s, integers) for s in extent.shape]
+        strides = [evaluate(s, integers) for s in extent.strides]
+        if None in sizes or None in strides or any(s < 1 for s in sizes):
+            continue
+        needed = 1 + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
+        there = span(as_array(kernel, extent.parameter, bound[extent.parameter]))
+        if needed > there:
+            detail = f"shape {' x '.join(map(str, sizes))}, strides {', '.join(map(str, strides))}"
+            raise ShapeMismatch(kernel, extent.parameter, needed, there, detail)
