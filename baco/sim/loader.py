@@ -172,10 +172,11 @@ def _scalar_slot(parameter: Parameter, value: object) -> bytes:
     if dtype.kind == "f":
         if not isinstance(value, numbers.Real):
             raise ProgramError(f"argument {parameter.name} must be a number, but is {type(value).__name__}.")
-        bits = np.asarray(float(value), dtype).tobytes()
-        if np.isinf(np.asarray(float(value), dtype)) and math.isfinite(value):
+        with np.errstate(over="ignore"):
+            converted = np.asarray(float(value)).astype(dtype)
+        if np.isinf(converted) and math.isfinite(value):
             raise ProgramError(f"argument {parameter.name} is {value}, which does not fit {parameter.dtype}.")
-        return bits.ljust(8, b"\0")
+        return converted.tobytes().ljust(8, b"\0")
     if not isinstance(value, numbers.Integral):
         raise ProgramError(f"argument {parameter.name} must be a whole number, but is {type(value).__name__}.")
     limits = np.iinfo(dtype)
