@@ -1,10 +1,13 @@
 # BACO's tasks. Everything runs in .venv, which is made once and again only when pyproject.toml changes.
-# Choose another interpreter with `make PYTHON=python3.12 ...`, other arguments with NETWORK=, EXPLORE_ARGS= and PYTEST_ARGS=.
+# Choose another interpreter with `make PYTHON=python3.12 ...`, other arguments with NETWORK=, EXPLORE_ARGS= and PYTEST_ARGS=, and with
+# JOBS= how many tests run at once.
 
 PYTHON ?= python3
 NETWORK ?= resnet50
 EXPLORE_ARGS ?=
 PYTEST_ARGS ?=
+JOBS ?= auto
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +28,7 @@ doctor: $(RUNTIME)  ## list what BACO uses and whether it is here
 	$(BIN)/baco doctor
 
 test: lint  ## everything that must pass: format, lint, import direction, tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST)
 
 lint: $(DEV)  ## format, lint and import direction only
 	$(BIN)/ruff format --check .
@@ -33,7 +36,7 @@ lint: $(DEV)  ## format, lint and import direction only
 	$(BIN)/lint-imports
 
 long: $(DEV)  ## the tests that take minutes
-	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+	$(PYTEST) -m long
 
 format: $(DEV)  ## format the source and mend what the linter can mend
 	$(BIN)/ruff format .
