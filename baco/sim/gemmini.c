@@ -287,32 +287,42 @@ static void read_tile(const struct gemmini *m, int32_t *tile, struct operand o, 
     memset(tile, 0, sizeof *tile * dim * dim);
     if (o.address == GARBAGE) return;
     const int8_t *from = m->setup.scratchpad + (size_t)o.address * dim;
-    for (uint32_t i = 0; i < o.rows; i++)
-        for (uint32_t j = 0; j < o.columns; j++) tile[i * dim + j] = transposed ? from[(size_t)j * dim + i] : from[(size_t)i * dim + j];
-}
-
-/* out += A * W, both `dim` wide; `rows` and `inner` are the parts of A that are not zero. */
-static inline __attribute__((always_inline)) void multiply_fixed(uint32_t dim, const int8_t *a, size_t a_step, uint32_t rows, uint32_t inner,
-                                                                 const int32_t *w, int32_t *out) {
-    for (uint32_t i = 0; i < rows; i++) {
-        uint32_t sum[MAX_DIM];
-        for (uint32_t j = 0; j < dim; j++) sum[j] = (uint32_t)out[i * dim + j];
-        for (uint32_t k = 0; k < inner; k++) {
-            uint32_t x = (uint32_t)a[i * a_step + k];
-            for (uint32_t j = 0; j < dim; j++) sum[j] += x * (uint32_t)w[k * dim + j];
-        }
-        for (uint32_t j = 0; j < dim; j++) out[i * dim + j] = (int32_t)sum[j];
+    if (transposed) {
+        for (uint32_t i = 0; i < o.rows; i++)
+            for (uint32_t j = 0; j < o.columns; j++) tile[i * dim + j] = from[(size_t)j * dim + i];
+    } else {
+        for (uint32_t i = 0; i < o.rows; i++)
+            for (uint32_t j = 0; j < o.columns; j++) tile[i * dim + j] = from[(size_t)i * dim + j];
     }
 }
 
-/* The common sizes are compiled with a constant width, so that a row of sums stays in vector registers. */
+/* out += A * W, both `dim` wide; `rows` and `inner` are the parts of A that are not zero. Made for one width of column block each, as
+ * an explicit vector: left to find it itself, the compiler keeps the sums in memory, 20 times slower at DIM 16. */
+#define DEFINE_MULTIPLY(width)                                                                                                         \
+    typedef uint32_t vector##width __attribute__((vector_size(4 * (width)), aligned(4)));                                              \
+    static void multiply##width(uint32_t dim, const int8_t *a, size_t a_step, uint32_t rows, uint32_t inner, const int32_t *w,         \
+                                int32_t *out) {                                                                                        \
+        for (uint32_t j = 0; j < dim; j += (width))                                                                                    \
+            for (uint32_t i = 0; i < rows; i++) {                                                                                      \
+                vector##width sum = *(const vector##width *)(out + i * dim + j);                                                       \
+                for (uint32_t k = 0; k < inner; k++)                                                                                   \
+                    sum += (uint32_t)a[i * a_step + k] * *(const vector##width *)(w + k * dim + j);                                    \
+                *(vector##width *)(out + i * dim + j) = sum;                                                                           \
+            }                                                                                                                          \
+    }
+DEFINE_MULTIPLY(2)
+DEFINE_MULTIPLY(4)
+DEFINE_MULTIPLY(8)
+DEFINE_MULTIPLY(16)
+DEFINE_MULTIPLY(32)
+
 static void multiply(uint32_t dim, const int8_t *a, size_t a_step, uint32_t rows, uint32_t inner, const int32_t *w, int32_t *out) {
     switch (dim) {
-    case 4: multiply_fixed(4, a, a_step, rows, inner, w, out); break;
-    case 8: multiply_fixed(8, a, a_step, rows, inner, w, out); break;
-    case 16: multiply_fixed(16, a, a_step, rows, inner, w, out); break;
-    case 32: multiply_fixed(32, a, a_step, rows, inner, w, out); break;
-    default: multiply_fixed(dim, a, a_step, rows, inner, w, out);
+    case 2: multiply2(dim, a, a_step, rows, inner, w, out); break;
+    case 4: multiply4(dim, a, a_step, rows, inner, w, out); break;
+    case 8: multiply8(dim, a, a_step, rows, inner, w, out); break;
+    case 16: multiply16(dim, a, a_step, rows, inner, w, out); break;
+    default: multiply32(dim, a, a_step, rows, inner, w, out);
     }
 }
 
