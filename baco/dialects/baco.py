@@ -9,7 +9,7 @@ and `f32`. Control flow is `scf`, scalar arithmetic `arith`.
          : (!baco.ptr<i8>, i64, ...) -> !baco.block_ptr<tensor<64x32xi8>>
     %2 = "baco.load"(%1) {boundary_check = array<i64: 0, 1>} : (!baco.block_ptr<tensor<64x32xi8>>) -> tensor<64x32xi8>
     %3 = "baco.dot"(%2, %b, %acc) : (tensor<64x32xi8>, tensor<32x64xi8>, tensor<64x64xi32>) -> tensor<64x64xi32>
-    %4 = "baco.requantise"(%3, %scale) {relu = true} : (tensor<64x64xi32>, f32) -> tensor<64x64xi8>
+    %4 = "baco.requantise"(%3, %scale) {activation = "relu"} : (tensor<64x64xi32>, f32) -> tensor<64x64xi8>
     "baco.store"(%p, %4) {boundary_check = array<i64>} : (!baco.block_ptr<tensor<64x64xi8>>, tensor<64x64xi8>) -> ()
 
 The bindings read the field annotations of an operation class as objects, so this module does not postpone their evaluation.
@@ -23,8 +23,9 @@ from baco.dialects.mlir import ext, ir
 I64 = ir.IntegerType[64]
 Axes = Any
 """A DenseI64ArrayAttr, which the bindings cannot yet name in a constraint; :func:`_axes` checks it."""
-Flag = Any
-"""A BoolAttr, likewise."""
+
+ACTIVATIONS = ("none", "relu")
+"""What the store path can apply besides the scale."""
 
 
 class Baco(ext.Dialect, name="baco"):
@@ -188,14 +189,15 @@ class Dot(_Verified, name="dot"):
 
 
 class Requantise(_Verified, name="requantise"):
-    """int32 to int8 on the way out: one float32 product, round half to even, clamp to int8, optional ReLU (GEMMINI_ISA.md section 6)."""
+    """int32 to int8 on the way out: one float32 product, round half to even, clamp to int8, activation (GEMMINI_ISA.md section 6)."""
 
     result: ext.Result[Any]
     value: ext.Operand[Any]
     scale: ext.Operand[ir.F32Type]
-    relu: Flag
+    activation: ir.StringAttr
 
     def check(self) -> None:
         value, result = ir.RankedTensorType(self.value.type), ir.RankedTensorType(self.result.type)
         ok = list(value.shape) == list(result.shape) and str(value.element_type) == "i32" and str(result.element_type) == "i8"
+        _require(ir.StringAttr(self.activation).value in ACTIVATIONS, self, f"activation is one of {', '.join(ACTIVATIONS)}, not {self.activation}")
         _require(ok, self, f"turns an i32 block into an i8 block of the same shape, not {value} into {result}")

@@ -349,7 +349,7 @@ def requantise(value: object, scale: object = 1.0, relu: object = False) -> Bloc
         scale = float(scale)
     factor = materialise(scale, "scale")
     _require(factor.dtype is float32, f"scale must be a float, not {describe(scale)}.")
-    op = dialect.Requantise(block_type(block.shape, int8), block.value, factor.value, ir.BoolAttr.get(relu))
+    op = dialect.Requantise(block_type(block.shape, int8), block.value, factor.value, ir.StringAttr.get("relu" if relu else "none"))
     return Block(int8, block.shape, op.result)
 
 

@@ -219,7 +219,7 @@ def _generic(r: Rebuilder, op: ir.OpView) -> None:
         raise UnsupportedOperation("Gemmini has no instruction for this elementwise expression.", location_of(op))
     source, destination = op.operation.operands
     _check_untouched(op, root(source), destination)
-    relu = ir.BoolAttr(ir.DictAttr(op.operation.attributes[REQUANTISE])["relu"]).value
+    relu = ir.StringAttr(ir.DictAttr(op.operation.attributes[REQUANTISE])["activation"]).value == "relu"
     scale = next((o.operands[1] for o in op.regions[0].blocks[0].operations if o.operation.name == "arith.mulf"), None)
     scale = scale and r.values.get(scale, scale)
     r.values[destination] = replace(r[source], leaving=Requantised(scale, relu))

@@ -42,7 +42,7 @@ def run_passes(module: ir.Module, names: Iterable[str]) -> None:
     """
     for name in names:
         run = _PASSES.get(name)
-        with module.context:
+        with module.context, ir.Location.unknown():
             if run is None:
                 _run_upstream(module, name)
             else:

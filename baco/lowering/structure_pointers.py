@@ -178,8 +178,8 @@ def _requantise(r: Rebuilder, op: ir.OpView) -> None:
     parallel = ir.ArrayAttr.get([ir.Attribute.parse("#linalg.iterator_type<parallel>")] * type_.rank)
     empty = tensor.EmptyOp(list(type_.shape), type_.element_type).result
     generic = linalg.GenericOp([type_], [r[op.value]], [empty], ir.ArrayAttr.get([identity, identity]), parallel)
-    relu = ir.BoolAttr(op.attributes["relu"]).value
-    generic.operation.attributes[REQUANTISE] = ir.DictAttr.get({"relu": ir.BoolAttr.get(relu)})
+    relu = ir.StringAttr(op.activation).value == "relu"
+    generic.operation.attributes[REQUANTISE] = ir.DictAttr.get({"activation": op.activation})
     f32 = ir.F32Type.get()
     body = generic.regions[0].blocks.append(ir.IntegerType.get_signless(32), type_.element_type, arg_locs=[op.location] * 2)
     with ir.InsertionPoint(body):
