@@ -1,0 +1,206 @@
+"""Every mapping of one layer worth considering on an array of a given side, scored at once and thinned to the undominated ones.
+
+A candidate is a tile (a divisor of each dimension) and a loop order at level 3. Given those, the rest follows: P, Q, N of the tile run
+at level 0 with the weights in place; the spatial factors are the largest divisors of the tile's C and K that the array holds, which are
+nowhere worse than smaller ones; and every other loop order is nowhere better than one of those tried (:data:`STATIONARY_ORDERS`; with halo
+`reload`). So the table holds a best mapping of the layer for every machine of that side.
+
+Figures of a candidate, all that its cost on any machine of this side depends on:
+energy = fixed + accumulator accesses x slope x capacity per column + scratchpad accesses x slope x capacity; latency; least capacities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, TABLE_6_3, EnergyTable
+from baco.perfmodel.equations import (
+    INNER_ORDERS,
+    SLIDING_ORDERS,
+    STATIONARY_ORDERS,
+    Nest,
+    Operations,
+    Shape,
+    access_energies,
+    count,
+    cycles,
+    energies,
+)
+from baco.search.spaces import Limits, Space
+from baco.workload import DIMENSIONS, Mapping, Problem, window
+
+ARRAYS = Operations(where=np.where, minimum=np.minimum, maximum=np.maximum)
+
+FIXED, ACCUMULATOR, SCRATCHPAD, LATENCY, ACCUMULATOR_KIB, SCRATCHPAD_KIB = range(6)
+"""Columns of a table: pJ, accesses, accesses, cycles, KiB, KiB."""
+
+
+def divisors(n: int) -> list[int]:
+    """All divisors of `n`, ascending."""
+    small = [i for i in range(1, int(n**0.5) + 1) if n % i == 0]
+    return sorted({*small, *(n // i for i in small)})
+
+
+def spatial(tile: int, side: int) -> int:
+    """The largest divisor of `tile` that fits `side`."""
+    return max(d for d in divisors(tile) if d <= side)
+
+
+def level3_orders(halo: str) -> tuple[str, ...]:
+    """The loop orders at level 3 that need trying. The first wins a tie: outputs that stay need no partial sums from DRAM."""
+    return tuple((STATIONARY_ORDERS | (SLIDING_ORDERS if halo == "reuse" else {})).values())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One candidate in a readable form: the tile's sizes, the spatial factors, and the loop order at level 3."""
+
+    tile: tuple[int, ...]
+    spatial_c: int
+    spatial_k: int
+    order: str
+
+    def mapping(self, problem: Problem) -> Mapping:
+        tile = dict(zip(DIMENSIONS, self.tile, strict=True))
+        inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] // self.spatial_c, "K": tile["K"] // self.spatial_k}
+        return Mapping(
+            temporal=(
+                tuple(tile[d] if d in "PQN" else 1 for d in DIMENSIONS),
+                tuple(inner.get(d, 1) for d in DIMENSIONS),
+                (1,) * 7,
+                tuple(problem.sizes[d] // tile[d] for d in DIMENSIONS),
+            ),
+            orders=(INNER_ORDERS[0], INNER_ORDERS[1], INNER_ORDERS[2], self.order),
+            spatial_c=self.spatial_c,
+            spatial_k=self.spatial_k,
+        )
+
+
+@dataclass(frozen=True)
+class Design:
+    """A whole design: a machine and one choice a layer, with its EDP in uJ x cycles."""
+
+    edp: float
+    side: int
+    accumulator_kib: float
+    scratchpad_kib: float
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Candidates of one layer: `figures` (candidates, 6) and what they are."""
+
+    figures: NDArray[np.float64]
+    choices: NDArray[np.int64]
+    """(candidates, 10): the tile, s_C, s_K, and the index of the order."""
+    orders: tuple[str, ...]
+
+    def choice(self, row: int) -> Choice:
+        values = [int(v) for v in self.choices[row]]
+        return Choice(tuple(values[:7]), values[7], values[8], self.orders[values[9]])
+
+
+def score(
+    problem: Problem,
+    tiles: Sequence[NDArray[np.int64]],
+    spatial_c: NDArray[np.int64],
+    spatial_k: NDArray[np.int64],
+    side: ArrayLike,
+    space: Space,
+    *,
+    halo: str = "reload",
+    latency: str = "shared",
+    dram_words_per_cycle: float = DRAM_WORDS_PER_CYCLE,
+    table: EnergyTable = TABLE_6_3,
+) -> NDArray[np.float64]:
+    """Figures (orders, candidates, 6) of tiles given dimension by dimension as arrays that broadcast together."""
+    tile = {d: t.astype(np.float64) for d, t in zip(DIMENSIONS, tiles, strict=True)}
+    s_c, s_k = spatial_c.astype(np.float64), spatial_k.astype(np.float64)
+    inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] / s_c, "K": tile["K"] / s_k}
+    trips = {3: {d: problem.sizes[d] / tile[d] for d in DIMENSIONS}, 1: inner, 0: {d: tile[d] for d in "PQN"}}
+    rows = np.vectorize(window, otypes=[float])(tiles[2], tiles[0], problem.stride[0], problem.dilation[0])
+    columns = np.vectorize(window, otypes=[float])(tiles[3], tiles[1], problem.stride[1], problem.dilation[1])
+    weights, inputs = tile["R"] * tile["S"] * tile["C"] * tile["K"], tile["N"] * tile["C"] * rows * columns
+    accumulator_kib = space.accumulator_kib(tile["N"] * tile["P"] * tile["Q"] * inner["K"], side)
+    scratchpad_kib = space.scratchpad_kib(weights, weights / s_k, inputs, inputs / s_c, side)
+    whole = np.broadcast_shapes(accumulator_kib.shape, scratchpad_kib.shape)
+    orders = level3_orders(halo)
+    figures = np.empty((len(orders), *whole, 6))
+    per_access = access_energies(0.0, 0.0, table)
+    shape = Shape(problem.sizes, problem.stride, problem.dilation)
+    for i, order in enumerate(orders):
+        nest = Nest(trips, {3: order} | INNER_ORDERS, s_c, s_k)
+        counts = count(shape, nest, halo, ARRAYS)
+        terms = list(cycles(counts, nest, side, dram_words_per_cycle, latency, ARRAYS).values())
+        slowest = terms[0]
+        for term in terms[1:]:
+            slowest = np.maximum(slowest, term)
+        figures[i, ..., FIXED] = sum(energies(counts, per_access, table).values())
+        figures[i, ..., ACCUMULATOR] = counts.accesses("accumulator")
+        figures[i, ..., SCRATCHPAD] = counts.accesses("scratchpad")
+        figures[i, ..., LATENCY] = slowest
+        figures[i, ..., ACCUMULATOR_KIB] = accumulator_kib
+        figures[i, ..., SCRATCHPAD_KIB] = scratchpad_kib
+    return figures.reshape(len(orders), -1, 6)
+
+
+def tabulate(
+    problem: Problem,
+    sizes: dict[str, list[int]],
+    side: int,
+    space: Space,
+    limits: Limits,
+    halo: str = "reload",
+    latency: str = "shared",
+) -> tuple[Table, int]:
+    """The undominated candidates with tile sizes out of `sizes`, and how many were scored.
+
+    One dimension's axis each, so that figures that depend on few dimensions are computed on few numbers.
+    """
+    axes = np.ix_(*(np.array(sizes[d], dtype=np.int64) for d in DIMENSIONS))
+    s_c = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("C")])
+    s_k = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("K")])
+    figures = score(problem, axes, s_c, s_k, side, space, halo=halo, latency=latency)
+    scored = figures.shape[0] * figures.shape[1]
+    figures = figures.reshape(-1, 6)
+    keep = np.flatnonzero((figures[:, ACCUMULATOR_KIB] <= limits.accumulator_kib) & (figures[:, SCRATCHPAD_KIB] <= limits.scratchpad_kib))
+    keep = keep[undominated(figures[keep])]
+    order, tile = np.divmod(keep, scored // len(level3_orders(halo)))
+    at = np.unravel_index(tile, [len(sizes[d]) for d in DIMENSIONS])
+    columns = [np.array(sizes[d], dtype=np.int64)[i] for d, i in zip(DIMENSIONS, at, strict=True)]
+    columns += [s_c.ravel()[at[DIMENSIONS.index("C")]], s_k.ravel()[at[DIMENSIONS.index("K")]], order]
+    return Table(figures[keep], np.stack(columns, axis=1), level3_orders(halo)), scored
+
+
+def undominated(figures: NDArray[np.float64], chunk: int = 64) -> NDArray[np.int64]:
+    """Rows that no other row equals or beats in every column; of equal rows the first. Ascending.
+
+    Rows are taken in the order of the product of their columns, in which no row can be dominated by a later one.
+    """
+    if not len(figures):
+        return np.zeros(0, np.int64)
+    left = np.argsort(np.log(np.maximum(figures, 1e-9)).sum(axis=1), kind="stable")
+    sorted_figures = np.ascontiguousarray(figures[left].T)
+    kept: list[NDArray[np.int64]] = []
+    while len(left):
+        head = sorted_figures[:, :chunk]
+        # Within the head: a row is out when an earlier row is nowhere worse.
+        beats = np.triu((head[:, :, None] <= head[:, None, :]).all(axis=0), k=1)
+        winners = ~beats.any(axis=0)
+        kept.append(left[:chunk][winners])
+        rest, alive = sorted_figures[:, chunk:], np.ones(len(left) - len(head[0]), bool)
+        for row in head[:, winners].T:
+            index = np.flatnonzero(alive)
+            beaten = (rest[0, index] >= row[0]) & (rest[3, index] >= row[3])
+            index = index[beaten]
+            for column in (1, 2, 4, 5):
+                index = index[rest[column, index] >= row[column]]
+            alive[index] = False
+        left, sorted_figures = left[chunk:][alive], rest[:, alive]
+        chunk = min(2 * chunk, 1024)
+    return np.sort(np.concatenate(kept))

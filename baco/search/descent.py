@@ -1,0 +1,187 @@
+"""Gradient descent on the logarithms of all tile factors and the hardware together, many starting points and all layers in one batch.
+
+The loss is log(sum of energies x sum of latencies) of each starting point, on the least hardware that holds its mappings, so that gradients
+flow through the hardware as well (PERFMODEL.md, "Gradient descent"). The loop order of each layer is whichever of the stationary ones is
+best at the moment. Every so often the factors are rounded to divisors, innermost first, and scored exactly; descent goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from baco.perfmodel import differentiable as model
+from baco.perfmodel.constants import TABLE_6_3
+from baco.perfmodel.equations import STATIONARY_ORDERS, Shape
+from baco.perfmodel.exact import PJ_TO_UJ
+from baco.search.candidates import (
+    ACCUMULATOR,
+    ACCUMULATOR_KIB,
+    FIXED,
+    LATENCY,
+    SCRATCHPAD,
+    SCRATCHPAD_KIB,
+    Choice,
+    Design,
+    divisors,
+    level3_orders,
+    score,
+    spatial,
+)
+from baco.search.spaces import Limits, Space
+from baco.workload import DIMENSIONS
+from baco.workloads import Network
+
+ORDERS = tuple(STATIONARY_ORDERS.values())
+ROUND_EVERY = 75
+LEARNING_RATE = 0.06
+AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where descent stands after a rounding: the mappings scored by it, and the designs, one a starting point that keeps the limits."""
+
+    scored: int
+    designs: list[Design]
+
+
+def initial(shape: Shape, starts: int, space: Space, limits: Limits, generator: torch.Generator) -> model.Factors:
+    """Random hardware, and random mappings that use the whole array of it."""
+    sizes = torch.stack([shape.size[d] for d in DIMENSIONS], dim=-1).log()
+    sides = torch.tensor([float(s) for s in space.sides(limits)], dtype=torch.float64).log()
+    drawn = torch.rand(starts, generator=generator, dtype=torch.float64)
+    side = sides.max() - drawn * np.log(8)
+    tile = sizes * torch.rand(starts, *sizes.shape, generator=generator, dtype=torch.float64)
+    channels = torch.stack([sizes[:, AXIS_C], sizes[:, AXIS_K]], dim=-1)
+    across = torch.minimum(channels.expand(starts, -1, -1), side[:, None, None])
+    for axis, column in ((AXIS_C, 0), (AXIS_K, 1)):
+        tile[..., axis] = torch.maximum(tile[..., axis], across[..., column])
+    return model.Factors(tile, across)
+
+
+def losses(shape: Shape, counts: Tensor, factors: model.Factors, space: Space, limits: Limits, halo: str, latency: str) -> Tensor:
+    """log EDP of each starting point on the least hardware that holds it, with a penalty for hardware beyond the limits."""
+    held = model.requirements(shape, factors)
+    side = factors.spatial.amax(dim=(-1, -2)).exp()[:, None]
+    words = held.weights + held.inputs
+    if space.whole_rows:
+        s_c, s_k = factors.spatial.exp().unbind(-1)
+        words = side * (held.weights / s_k + held.inputs / s_c)
+    per_column = (held.accumulator_rows * (4 * space.buffers / 1024)).amax(dim=-1, keepdim=True)
+    scratchpad = (words * (space.buffers / 1024)).amax(dim=-1, keepdim=True)
+    hardware = {"side": side, "accumulator_kib_per_column": per_column, "scratchpad_kib": scratchpad}
+    options = [model.costs(shape, factors, order, **hardware, halo=halo, latency=latency) for order in ORDERS]
+    energy = torch.stack([e for e, _ in options]) * counts
+    cycles = torch.stack([c for _, c in options]) * counts
+    with torch.no_grad():
+        share = energy / energy.amin(dim=0).sum(dim=-1, keepdim=True) + cycles / cycles.amin(dim=0).sum(dim=-1, keepdim=True)
+        order = share.argmin(dim=0, keepdim=True)
+    loss = energy.gather(0, order)[0].sum(dim=-1).log() + cycles.gather(0, order)[0].sum(dim=-1).log()
+    for need, most in ((per_column * side, limits.accumulator_kib), (scratchpad, limits.scratchpad_kib)):
+        if np.isfinite(most):
+            loss = loss + torch.relu((need[:, 0] / most).log())
+    return loss
+
+
+def nearest(value: float, choices: list[int]) -> int:
+    """The choice nearest in proportion."""
+    return min(choices, key=lambda c: abs(np.log(c) - np.log(max(value, 1e-9))))
+
+
+def rounded(network: Network, factors: model.Factors, space: Space, limits: Limits) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Whole factors (starts, layers, 9): tile and spatial, divisors all, rounded innermost first; and each starting point's side."""
+    tile, across = factors.tile.exp().numpy(), factors.spatial.exp().numpy()
+    sides = np.array([space.round_side(s, limits) for s in across.max(axis=(1, 2))])
+    whole = np.empty((*tile.shape[:2], 9), np.int64)
+    for i, layer in enumerate(network.layers):
+        of = {d: divisors(layer.problem.sizes[d]) for d in DIMENSIONS}
+        for start, side in enumerate(sides):
+            row = whole[start, i]
+            row[:7] = [nearest(tile[start, i, axis], of[d]) for axis, d in enumerate(DIMENSIONS)]
+            for axis, column in ((AXIS_C, 0), (AXIS_K, 1)):
+                inner = nearest(across[start, i, column], [d for d in of[DIMENSIONS[axis]] if d <= side])
+                outer = nearest(tile[start, i, axis] / inner, divisors(layer.problem.sizes[DIMENSIONS[axis]] // inner))
+                row[axis] = inner * outer
+                row[7 + column] = spatial(int(row[axis]), int(side))
+    return whole, sides
+
+
+def exact_designs(
+    network: Network, whole: NDArray[np.int64], sides: NDArray[np.int64], space: Space, limits: Limits, halo: str, latency: str
+) -> list[Design]:
+    """The designs of rounded starting points, those beyond the limits left out."""
+    figures = np.stack(
+        [
+            score(layer.problem, list(whole[:, i, :7].T), whole[:, i, 7], whole[:, i, 8], sides, space, halo=halo, latency=latency)
+            * np.array([layer.count] * 4 + [1, 1])
+            for i, layer in enumerate(network.layers)
+        ],
+        axis=2,
+    )  # (orders, starts, layers, 6)
+    accumulator, scratchpad = figures[0, ..., ACCUMULATOR_KIB].max(axis=1), figures[0, ..., SCRATCHPAD_KIB].max(axis=1)
+    energy = figures[..., FIXED] + figures[..., ACCUMULATOR] * (TABLE_6_3.accumulator_per_kib_per_column * accumulator / sides)[:, None]
+    energy += figures[..., SCRATCHPAD] * (TABLE_6_3.scratchpad_per_kib * scratchpad)[:, None]
+    cycles = figures[..., LATENCY]
+    share = energy / energy.min(axis=0).sum(axis=-1)[:, None] + cycles / cycles.min(axis=0).sum(axis=-1)[:, None]
+    order = share.argmin(axis=0)[None]
+    totals = [np.take_along_axis(f, order, axis=0)[0].sum(axis=-1) for f in (energy, cycles)]
+    orders = level3_orders(halo)
+    return [
+        Design(
+            edp=float(totals[0][s] * totals[1][s] * PJ_TO_UJ),
+            side=int(sides[s]),
+            accumulator_kib=float(accumulator[s]),
+            scratchpad_kib=float(scratchpad[s]),
+            choices=tuple(
+                Choice(tuple(map(int, whole[s, i, :7])), int(whole[s, i, 7]), int(whole[s, i, 8]), orders[order[0, s, i]])
+                for i in range(len(network.layers))
+            ),
+        )
+        for s in range(len(sides))
+        if accumulator[s] <= limits.accumulator_kib and scratchpad[s] <= limits.scratchpad_kib
+    ]
+
+
+def descend(
+    network: Network,
+    space: Space,
+    limits: Limits,
+    *,
+    starts: int,
+    steps: int,
+    seed: int,
+    halo: str = "reload",
+    latency: str = "shared",
+    tick: Callable[[int], None] | None = None,
+) -> Iterator[Step]:
+    """Run `steps` steps from `starts` random points, yielding the rounded points before the first step and after every ROUND_EVERY.
+
+    `tick` is called after each step with the mappings scored by it.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shape = model.shapes_of([layer.problem for layer in network.layers])
+    counts = torch.tensor([layer.count for layer in network.layers], dtype=torch.float64)
+    factors = initial(shape, starts, space, limits, generator)
+    orders = len(level3_orders(halo))
+    for first in range(0, steps + 1, ROUND_EVERY):
+        whole, sides = rounded(network, factors.clamp(shape, limits.max_dim), space, limits)
+        yield Step(starts * len(network.layers) * orders, exact_designs(network, whole, sides, space, limits, halo, latency))
+        logs = torch.from_numpy(whole).to(torch.float64).log()
+        tile, across = logs[..., :7].clone().requires_grad_(), logs[..., 7:].clone().requires_grad_()
+        optimiser = torch.optim.Adam([tile, across], lr=LEARNING_RATE)
+        for _ in range(min(ROUND_EVERY, steps - first)):
+            optimiser.zero_grad()
+            free = model.Factors(tile, across)
+            held = free.clamp(shape, limits.max_dim)
+            outside = ((free.tile - held.tile) ** 2).sum() + ((free.spatial - held.spatial) ** 2).sum()
+            (losses(shape, counts, held, space, limits, halo, latency).sum() + outside).backward()
+            optimiser.step()
+            if tick:
+                tick(starts * len(network.layers) * len(ORDERS))
+        factors = model.Factors(tile.detach(), across.detach())

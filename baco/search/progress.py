@@ -1,0 +1,22 @@
+"""What a running search tells whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """A moment of the search. `fraction` is the part of the whole search that is done, from 0 to 1."""
+
+    phase: str
+    """'descent', 'enumeration' or 'done'."""
+    samples: int
+    best_edp: float | None
+    """uJ x cycles; None until a first design is scored."""
+    fraction: float
+    detail: str = ""
+
+
+Progress = Callable[[Event], None]

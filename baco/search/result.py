@@ -1,0 +1,235 @@
+"""What a search found, as numbers, JSON and files. Energy in pJ (totals in uJ), latency in cycles, EDP in uJ x cycles."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from baco.hardware import GemminiConfig
+from baco.perfmodel import Cost, Machine, evaluate
+from baco.perfmodel.exact import PJ_TO_UJ
+from baco.search.errors import OutputFolder
+from baco.toolchain import atomic_write
+from baco.workload import DIMENSIONS, Mapping, Problem
+from baco.workloads import Layer
+
+FORMAT = 1
+DESIGN_FILE = "design.json"
+PARAMS_FILE = "gemmini_params.h"
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """A layer, the mapping chosen for it, and what one run of it costs."""
+
+    layer: Layer
+    mapping: Mapping
+    cost: Cost
+
+    @property
+    def problem(self) -> Problem:
+        return self.layer.problem
+
+    @property
+    def edp(self) -> float:
+        """Of one run of this layer alone."""
+        return self.cost.energy_pj * PJ_TO_UJ * self.cost.cycles
+
+    def to_dict(self) -> dict[str, object]:
+        problem = self.problem
+        return {
+            "name": self.layer.name,
+            "kind": self.layer.kind,
+            "count": self.layer.count,
+            "problem": problem.sizes | {"stride": problem.stride, "padding": problem.padding, "dilation": problem.dilation},
+            "mapping": self.mapping.to_dict(),
+            "mapping_text": str(self.mapping),
+            "energy_pj": self.cost.energy_pj,
+            "energies_pj": self.cost.energies,
+            "cycles": self.cost.cycles,
+            "cycles_by_resource": self.cost.terms,
+            "binding": self.cost.binding,
+            "traffic": self.cost.traffic.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """A network mapped onto one machine."""
+
+    label: str
+    machine: Machine
+    config: GemminiConfig | None
+    """The machine as the generator builds it; None in the paper space."""
+    layers: tuple[LayerResult, ...]
+
+    @property
+    def energy_uj(self) -> float:
+        return sum(r.layer.count * r.cost.energy_pj for r in self.layers) * PJ_TO_UJ
+
+    @property
+    def cycles(self) -> float:
+        return sum(r.layer.count * r.cost.cycles for r in self.layers)
+
+    @property
+    def edp(self) -> float:
+        """Energy-delay product of the network (equation 6.5): a product of sums."""
+        return self.energy_uj * self.cycles
+
+    @property
+    def utilisation(self) -> float:
+        """Useful multiply-accumulates over what the array could have done in the time."""
+        return sum(r.layer.count * r.problem.macs for r in self.layers) / (self.cycles * self.machine.side**2)
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "label": self.label,
+            "machine": self.machine.to_dict(),
+            "config": self.config.to_dict() if self.config else None,
+            "energy_uj": self.energy_uj,
+            "cycles": self.cycles,
+            "edp": self.edp,
+            "utilisation": self.utilisation,
+            "layers": [r.to_dict() for r in self.layers],
+        }
+
+
+def assess(
+    label: str, machine: Machine, config: GemminiConfig | None, mapped: list[tuple[Layer, Mapping]], halo: str, latency: str
+) -> NetworkResult:
+    """The network's cost in the exact model."""
+    layers = [LayerResult(layer, m, evaluate(layer.problem, m, machine, halo=halo, latency=latency)) for layer, m in mapped]
+    return NetworkResult(label, machine, config, tuple(layers))
+
+
+@dataclass(frozen=True)
+class ExploreResult:
+    """The design that a search chose, beside the default machine, and how it was found."""
+
+    network: str
+    space: str
+    halo: str
+    latency: str
+    seed: int
+    budget: int
+    design: NetworkResult
+    baseline: NetworkResult
+    samples: int
+    """Mappings of one layer scored, by descent and by enumeration."""
+    history: tuple[tuple[int, float, str], ...]
+    """(samples, EDP, phase) each time a better design was found."""
+    bound: float | None
+    """No design of this space within the limits has a lower EDP; None where the search could not show one."""
+    method: str
+    interrupted: bool
+    seconds: float
+
+    @property
+    def config(self) -> GemminiConfig | Machine:
+        """The chosen hardware: a `GemminiConfig`, or a `Machine` in the paper space."""
+        return self.design.config or self.design.machine
+
+    @property
+    def layers(self) -> tuple[LayerResult, ...]:
+        return self.design.layers
+
+    @property
+    def edp(self) -> float:
+        return self.design.edp
+
+    @property
+    def gap(self) -> float | None:
+        """At most this part above the best possible."""
+        return None if self.bound is None else max(0.0, self.edp / self.bound - 1)
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.samples / self.seconds if self.seconds else math.inf
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON. All but `run` is the same each time for the same seed."""
+        return {
+            "format": FORMAT,
+            "network": self.network,
+            "space": self.space,
+            "halo": self.halo,
+            "latency": self.latency,
+            "seed": self.seed,
+            "budget": self.budget,
+            "samples": self.samples,
+            "method": self.method,
+            "interrupted": self.interrupted,
+            "edp": self.edp,
+            "bound": self.bound,
+            "improvement_over_baseline": self.baseline.edp / self.edp,
+            "history": [list(entry) for entry in self.history],
+            "design": self.design.to_dict(),
+            "baseline": self.baseline.to_dict(),
+            "run": {"seconds": round(self.seconds, 3), "samples_per_second": round(self.samples_per_second)},
+        }
+
+    def write(self, out: Path) -> list[Path]:
+        """Write `design.json` and, where the generator builds the machine, `gemmini_params.h` into the folder `out`."""
+        files = {DESIGN_FILE: json.dumps(self.to_dict(), indent=1) + "\n"}
+        if self.design.config:
+            files[PARAMS_FILE] = self.design.config.to_params_h()
+        try:
+            for name, text in files.items():
+                atomic_write(out / name, text)
+        except OSError as error:
+            raise OutputFolder(out, f"cannot write the design: {error.strerror}.") from error
+        return [out / name for name in files]
+
+
+def load(path: Path | str) -> ExploreResult:
+    """The result in a `design.json` or in the folder that holds one; costs are computed anew from the stored mappings.
+
+    Raises:
+        OutputFolder: if there is none, or it cannot be read.
+    """
+    path = Path(path)
+    file = path / DESIGN_FILE if path.is_dir() else path
+    try:
+        stored = json.loads(file.read_text())
+        if stored["format"] != FORMAT:
+            raise OutputFolder(file, f"has format {stored['format']}, but this version reads format {FORMAT}.")
+        options = stored["halo"], stored["latency"]
+        return ExploreResult(
+            **{
+                k: stored[k] for k in ("network", "space", "halo", "latency", "seed", "budget", "samples", "bound", "method", "interrupted")
+            },
+            design=_network(stored["design"], *options),
+            baseline=_network(stored["baseline"], *options),
+            history=tuple(tuple(entry) for entry in stored["history"]),
+            seconds=stored["run"]["seconds"],
+        )
+    except OSError as error:
+        raise OutputFolder(file, f"cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputFolder(file, f"is not a design that `baco explore` wrote: {error!r}.") from error
+
+
+def _network(stored: dict, halo: str, latency: str) -> NetworkResult:
+    mapped = []
+    for entry in stored["layers"]:
+        fields = entry["problem"]
+        pairs = {name: tuple(fields[name]) for name in ("stride", "padding", "dilation")}
+        problem = Problem(**{d: fields[d] for d in DIMENSIONS}, **pairs, name=entry["name"])
+        mapped.append((Layer(problem, entry["count"]), Mapping.from_dict(entry["mapping"])))
+    config = GemminiConfig.from_dict(stored["config"]) if stored["config"] else None
+    return assess(stored["label"], Machine(**stored["machine"]), config, mapped, halo, latency)
+
+
+def require_writable(out: Path) -> None:
+    """Make the folder, and find out now rather than after the search whether files can be written to it.
+
+    Raises:
+        OutputFolder: if they cannot.
+    """
+    try:
+        atomic_write(out / ".baco-write-test", "")
+        (out / ".baco-write-test").unlink()
+    except OSError as error:
+        raise OutputFolder(out, f"cannot write to this folder: {error.strerror}; choose another with --out.") from error
