@@ -199,5 +199,9 @@ class Requantise(_Verified, name="requantise"):
     def check(self) -> None:
         value, result = ir.RankedTensorType(self.value.type), ir.RankedTensorType(self.result.type)
         ok = list(value.shape) == list(result.shape) and str(value.element_type) == "i32" and str(result.element_type) == "i8"
-        _require(ir.StringAttr(self.activation).value in ACTIVATIONS, self, f"activation is one of {', '.join(ACTIVATIONS)}, not {self.activation}")
+        _require(
+            ir.StringAttr(self.activation).value in ACTIVATIONS,
+            self,
+            f"activation is one of {', '.join(ACTIVATIONS)}, not {self.activation}",
+        )
         _require(ok, self, f"turns an i32 block into an i8 block of the same shape, not {value} into {result}")

@@ -51,6 +51,7 @@ class ShapeMismatch(LaunchError):
         self.needed = needed
         self.there = there
         super().__init__(
-            f"{kernel}: argument {parameter!r} has {there} elements, but the kernel describes a tensor on it that needs {needed} ({detail}). "
+            f"{kernel}: argument {parameter!r} has {there} elements, but the kernel describes a tensor on it that needs {needed} "
+            f"({detail}). "
             f"Pass an array of at least {needed} elements, or the right sizes and strides."
         )

@@ -17,7 +17,14 @@ from typing import Any
 from baco.dialects import baco as dialect
 from baco.dialects.mlir import context, func, ir, scf
 from baco.lang import semantic
-from baco.lang.errors import CompilationError, CompileTimeAssertionFailure, KernelTypeError, SemanticError, SourceLocation, UnsupportedLanguageConstruct
+from baco.lang.errors import (
+    CompilationError,
+    CompileTimeAssertionFailure,
+    KernelTypeError,
+    SemanticError,
+    SourceLocation,
+    UnsupportedLanguageConstruct,
+)
 from baco.lang.language import BUILTIN
 from baco.lang.types import BY_NAME, Block, BlockPointer, Descriptor, DType, KernelFacts, Pointer, Product, Scalar, constexpr, describe
 
@@ -132,7 +139,9 @@ class _Reader:
     def unsupported(self, node: ast.AST, what: str = "") -> UnsupportedLanguageConstruct:
         kind = type(node).__name__
         remedy = _REMEDY.get(kind, "")
-        return UnsupportedLanguageConstruct(f"{what or f'Python {kind}'} is not part of the kernel language{'; ' + remedy if remedy else '.'}", self.source.place(node))
+        return UnsupportedLanguageConstruct(
+            f"{what or f'Python {kind}'} is not part of the kernel language{'; ' + remedy if remedy else '.'}", self.source.place(node)
+        )
 
     # Function --------------------------------------------------------------------------------------------------------------------
 
@@ -140,7 +149,9 @@ class _Reader:
         """Build the kernel's function."""
         tree = self.source.tree
         if tree.name in RESERVED:
-            raise UnsupportedLanguageConstruct(f"a kernel cannot be called {tree.name!r}, the name of a part of its program.", self.source.place(tree))
+            raise UnsupportedLanguageConstruct(
+                f"a kernel cannot be called {tree.name!r}, the name of a part of its program.", self.source.place(tree)
+            )
         types = [self._parameter_type(kind, dtype) for _, kind, dtype in self.signature.runtime]
         with ir.InsertionPoint(module.body):
             function = func.FuncOp(tree.name, (types, []))
@@ -182,7 +193,9 @@ class _Reader:
             return
         value = self.expression(node.value)
         if isinstance(value, BlockPointer):
-            raise SemanticError("this result is not used. bl.advance does not have any side effects; assign it: ptr = bl.advance(ptr, ...).")
+            raise SemanticError(
+                "this result is not used. bl.advance does not have any side effects; assign it: ptr = bl.advance(ptr, ...)."
+            )
 
     def _do_Assign(self, node: ast.Assign) -> None:
         value = self.expression(node.value)
@@ -265,10 +278,13 @@ class _Reader:
 
     def _yielded(self, name: str, before: Any, node: ast.For) -> ir.Value:
         after = self._carriable(name)
-        same = type(after) is type(before) and after.dtype is before.dtype and getattr(after, "shape", None) == getattr(before, "shape", None)
+        same = (
+            type(after) is type(before) and after.dtype is before.dtype and getattr(after, "shape", None) == getattr(before, "shape", None)
+        )
         if not same:
             raise KernelTypeError(
-                f"{name!r} is a {describe(before)} before the loop but a {describe(self.variables[name])} at the end of its body; a variable keeps its type around a loop.",
+                f"{name!r} is a {describe(before)} before the loop but a {describe(self.variables[name])} at the end of its body; "
+                "a variable keeps its type around a loop.",
                 self.source.place(node),
             )
         return after.value

@@ -61,7 +61,9 @@ def num_programs(axis: int) -> Any:
 
 
 @builtin
-def make_block_ptr(base: Any, shape: Sequence[Any], strides: Sequence[Any], offsets: Sequence[Any], block_shape: Sequence[int], order: Sequence[int]) -> Any:
+def make_block_ptr(
+    base: Any, shape: Sequence[Any], strides: Sequence[Any], offsets: Sequence[Any], block_shape: Sequence[int], order: Sequence[int]
+) -> Any:
     """A pointer to the block at `offsets` of the tensor that `base`, `shape` and `strides` (all in elements) describe.
 
     `order` lists the dimensions from the innermost in memory outwards; Gemmini moves rows, so it must be (1, 0) and the last stride 1.
@@ -99,7 +101,9 @@ def load(
 
 
 @builtin
-def store(pointer: Any, value: Any, mask: Any = None, boundary_check: Sequence[int] = (), cache_modifier: str = "", eviction_policy: str = "") -> None:
+def store(
+    pointer: Any, value: Any, mask: Any = None, boundary_check: Sequence[int] = (), cache_modifier: str = "", eviction_policy: str = ""
+) -> None:
     """Write a block where a block pointer points. In the dimensions of `boundary_check`, elements outside the tensor are not written."""
 
 
@@ -110,7 +114,7 @@ def zeros(shape: Sequence[int], dtype: DType) -> Any:
 
 @builtin
 def dot(
-    input: Any,  # noqa: A002 (Triton's name)
+    input: Any,
     other: Any,
     acc: Any = None,
     input_precision: Any = None,
@@ -139,7 +143,7 @@ def cdiv(x: Any, div: Any) -> Any:
 setattr(cdiv, BUILTIN, "cdiv")
 
 
-class gemmini:  # noqa: N801 (a namespace)
+class gemmini:
     """What Gemmini does beyond Triton, kept apart so that portable kernels stay portable."""
 
     @staticmethod

@@ -91,7 +91,9 @@ def _kind(kernel: str, name: str, value: Any) -> tuple[str, str]:
         return "scalar", "float32"
     if isinstance(value, DType):
         raise LaunchError(f"kernel {kernel}: parameter {name!r} is given the type {value}; annotate it as bl.constexpr.")
-    raise LaunchError(f"kernel {kernel}: argument {name!r} is a {type(value).__name__}; kernels take arrays, integers and floats, or bl.constexpr values.")
+    raise LaunchError(
+        f"kernel {kernel}: argument {name!r} is a {type(value).__name__}; kernels take arrays, integers and floats, or bl.constexpr values."
+    )
 
 
 def _element(kernel: str, name: str, dtype: np.dtype) -> str:

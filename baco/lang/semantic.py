@@ -215,7 +215,10 @@ def _shape(shape: object, what: str) -> tuple[int, ...]:
 
 
 def _per_dimension(values: object, rank: int, what: str) -> tuple[Scalar, ...]:
-    _require(isinstance(values, (tuple, list)) and len(values) == rank, f"{what} must be {rank} integers, one a dimension, not {_listing(values)}.")
+    _require(
+        isinstance(values, (tuple, list)) and len(values) == rank,
+        f"{what} must be {rank} integers, one a dimension, not {_listing(values)}.",
+    )
     return tuple(integer(v, f"{what}[{i}]") for i, v in enumerate(values))
 
 
@@ -230,16 +233,20 @@ def _axes(axes: object, rank: int, what: str) -> list[int]:
     return list(axes)
 
 
-def make_block_ptr(base: object, shape: object, strides: object, offsets: object, block_shape: object, order: object = (1, 0)) -> BlockPointer:
+def make_block_ptr(
+    base: object, shape: object, strides: object, offsets: object, block_shape: object, order: object = (1, 0)
+) -> BlockPointer:
     _require(isinstance(base, Pointer), f"base must be a pointer argument of the kernel, not a {describe(base)}.")
     _require(base.dtype in BLOCK_TYPES, f"{base.name} points to {base.dtype}; blocks on Gemmini are int8 or int32.")
     block = _shape(block_shape, "block_shape")
     rank = len(block)
     if _axes(order, rank, "order") != [1, 0]:
-        raise SemanticError(f"order {tuple(order)} asks for column-major blocks, but Gemmini moves rows of contiguous elements; use order=(1, 0).")
+        raise SemanticError(
+            f"order {tuple(order)} asks for column-major blocks, but Gemmini moves rows of contiguous elements; use order=(1, 0)."
+        )
     sizes, steps, starts = (_per_dimension(v, rank, n) for v, n in ((shape, "shape"), (strides, "strides"), (offsets, "offsets")))
     if steps[-1].symbol != 1:
-        raise SemanticError(f"strides[{rank - 1}] must be 1, because Gemmini moves rows of contiguous elements; pass a row-major array, whose last stride is 1.")
+        raise SemanticError(f"strides[{rank - 1}] must be 1, because Gemmini moves rows of contiguous elements; pass a row-major array.")
     FACTS.get().extents.append(Extent(base.name, tuple(s.symbol for s in sizes), tuple(s.symbol for s in steps)))
     type_ = dialect.BlockPointer.get(block_type(block, base.dtype))
     axes = ir.DenseI64ArrayAttr.get([1, 0])
@@ -283,7 +290,10 @@ def load(
     eviction_policy: object = "",
     volatile: object = False,
 ) -> Block:
-    _require(isinstance(pointer, BlockPointer), f"bl.load reads through a block pointer, not a {describe(pointer)}; make one with bl.make_block_ptr.")
+    _require(
+        isinstance(pointer, BlockPointer),
+        f"bl.load reads through a block pointer, not a {describe(pointer)}; make one with bl.make_block_ptr.",
+    )
     _require(mask is None and other is None, "mask and other belong to raw pointers; with a block pointer use boundary_check.")
     _require(padding_option in ("", "zero"), f"padding_option must be 'zero', not {padding_option!r}.")
     for name, value in (("cache_modifier", cache_modifier), ("eviction_policy", eviction_policy), ("volatile", volatile)):
@@ -293,15 +303,27 @@ def load(
     return Block(pointer.dtype, pointer.shape, op.result)
 
 
-def store(pointer: object, value: object, mask: object = None, boundary_check: object = (), cache_modifier: object = "", eviction_policy: object = "") -> None:
-    _require(isinstance(pointer, BlockPointer), f"bl.store writes through a block pointer, not a {describe(pointer)}; make one with bl.make_block_ptr.")
+def store(
+    pointer: object,
+    value: object,
+    mask: object = None,
+    boundary_check: object = (),
+    cache_modifier: object = "",
+    eviction_policy: object = "",
+) -> None:
+    _require(
+        isinstance(pointer, BlockPointer),
+        f"bl.store writes through a block pointer, not a {describe(pointer)}; make one with bl.make_block_ptr.",
+    )
     _require(mask is None, "mask belongs to raw pointers; with a block pointer use boundary_check.")
     for name, given in (("cache_modifier", cache_modifier), ("eviction_policy", eviction_policy)):
         _require(not given, f"{name} {_GPU_ONLY}")
     block = as_block(value)
     _require(block.shape == pointer.shape, f"cannot store a {describe(block)} through a {describe(pointer)}: the shapes differ.")
     advice = "; turn int32 into int8 with bl.gemmini.requantise" if (block.dtype, pointer.dtype) == (int32, int8) else ""
-    _require(block.dtype == pointer.dtype, f"cannot store a {describe(block)} through a {describe(pointer)}: the element types differ{advice}.")
+    _require(
+        block.dtype == pointer.dtype, f"cannot store a {describe(block)} through a {describe(pointer)}: the element types differ{advice}."
+    )
     FACTS.get().stored.add(pointer.name)
     dialect.Store(pointer.value, block.value, ir.DenseI64ArrayAttr.get(_axes(boundary_check, len(pointer.shape), "boundary_check")))
 
@@ -316,7 +338,7 @@ def zeros(shape: object, dtype: object) -> Block:
 
 
 def dot(
-    input: object,  # noqa: A002 (Triton's name)
+    input: object,
     other: object,
     acc: object = None,
     input_precision: object = None,
@@ -330,7 +352,11 @@ def dot(
     a, b = as_block(input), as_block(other)
     for block, side in ((a, "left"), (b, "right")):
         _require(block.dtype is int8, f"bl.dot multiplies int8 blocks, but the {side} one is a {describe(block)}.")
-    _require(a.shape[1] == b.shape[0], f"bl.dot: the left block is {a.shape[0]}x{a.shape[1]} and the right one {b.shape[0]}x{b.shape[1]}; {a.shape[1]} columns do not meet {b.shape[0]} rows.")
+    _require(
+        a.shape[1] == b.shape[0],
+        f"bl.dot: the left block is {a.shape[0]}x{a.shape[1]} and the right one {b.shape[0]}x{b.shape[1]}; "
+        f"{a.shape[1]} columns do not meet {b.shape[0]} rows.",
+    )
     if acc is None:
         return Product(a, b)
     total = as_block(acc)

@@ -35,7 +35,7 @@ BLOCK_TYPES = (int8, int32)
 BY_NAME = {t.name: t for t in (int1, int8, int32, int64, float32)}
 
 
-class constexpr:  # noqa: N801 (Triton's name for it)
+class constexpr:
     """Annotation of a parameter whose value is fixed when the kernel is compiled: ``BLOCK: bl.constexpr``."""
 
 

@@ -115,7 +115,7 @@ def _reinterpret_cast(r: Rebuilder, op: ir.OpView) -> None:
     size = type_.element_type.width // 8
     e = Emitter(r.config)
     dynamic = [e.i64(r[v]) for v in list(op.operation.operands)[1:]]
-    static_offset = list(ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"]))[0]
+    static_offset = next(iter(ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"])))
     offset = dynamic.pop(0) if static_offset == DYNAMIC else static_offset
     strides = [dynamic.pop(0) if s == DYNAMIC else s for s in ir.DenseI64ArrayAttr(op.operation.attributes["static_strides"])]
     if strides[-1] != 1:
@@ -199,18 +199,14 @@ def _matmul(r: Rebuilder, op: ir.OpView) -> None:
     (m, k), n = ir.MemRefType(a.type).shape, ir.MemRefType(c.type).shape[1]
     for operand, view in ((a, r[a]), (b, r[b])):
         if not isinstance(view, OnChip) or view.memory == ACCUMULATOR or view.leaving:
-            reason = f"a dot takes int8 blocks loaded from memory, but {_describe(operand)} is not in the scratchpad; store it and load it again."
+            shape = "x".join(str(s) for s in ir.MemRefType(root(operand).type).shape)
+            reason = f"a dot takes int8 blocks loaded from memory, but its {shape} operand is on its way out; store it and load it again."
             raise UnsupportedOperation(reason, location_of(op))
     e = Emitter(r.config)
     reuse = WEIGHTS_IN_ARRAY in op.operation.attributes
     weights = (isa.GARBAGE, r.config.dim, r.config.dim) if reuse else (_local(e, r[b], r.config), n, k)
     e.preload(weights, (_local(e, r[c], r.config, isa.ACCUMULATE_BIT), n, m))
     e.compute((_local(e, r[a], r.config), k, m), preloaded=not reuse)
-
-
-def _describe(operand: ir.Value) -> str:
-    shape = "x".join(str(s) for s in ir.MemRefType(operand.type).shape)
-    return f"an operand ({shape} piece)"
 
 
 def _generic(r: Rebuilder, op: ir.OpView) -> None:

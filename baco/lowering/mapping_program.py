@@ -109,7 +109,9 @@ class CompiledMapping:
         return outputs, result
 
 
-def compile_mapping(problem: Problem, mapping: Mapping, config: GemminiConfig, *, scale: float = 1.0, relu: bool = False) -> CompiledMapping:
+def compile_mapping(
+    problem: Problem, mapping: Mapping, config: GemminiConfig, *, scale: float = 1.0, relu: bool = False
+) -> CompiledMapping:
     """Compile one layer in the tiles and order of a mapping. Outputs are scaled, rounded and clamped to int8 on the way out.
 
     Raises:
@@ -164,7 +166,9 @@ Index = dict[tuple[int, str], Quantity]
 class _LayerWriter:
     """Writes the body of a layer's program at the current insertion point."""
 
-    def __init__(self, problem: Problem, mapping: Mapping, config: GemminiConfig, buffers: list[ir.Value], scale: float, relu: bool) -> None:
+    def __init__(
+        self, problem: Problem, mapping: Mapping, config: GemminiConfig, buffers: list[ir.Value], scale: float, relu: bool
+    ) -> None:
         self.problem = problem
         self.mapping = mapping
         self.config = config
@@ -205,10 +209,11 @@ class _LayerWriter:
 
     def write(self) -> None:
         axes = self._compute_axes()
-        self.e.instruction(
-            "config_ex", dataflow=1, a_stride=axes[0].steps[0], c_stride=axes[0].steps[1], acc_scale=isa.float_bits(1.0)
-        )
-        moves = [(_innermost(self.outer, d), move) for d, move in ((WEIGHT_DIMENSIONS, self._load_weights), (INPUT_DIMENSIONS, self._load_inputs))]
+        self.e.instruction("config_ex", dataflow=1, a_stride=axes[0].steps[0], c_stride=axes[0].steps[1], acc_scale=isa.float_bits(1.0))
+        moves = [
+            (_innermost(self.outer, d), move)
+            for d, move in ((WEIGHT_DIMENSIONS, self._load_weights), (INPUT_DIMENSIONS, self._load_inputs))
+        ]
         self._outer(0, {}, moves, _innermost(self.outer, OUTPUT_DIMENSIONS))
 
     def _outer(self, depth: int, at: Index, moves: list[tuple[int, Callable[[Index], None]]], outputs: int) -> None:
@@ -348,7 +353,12 @@ class _LayerWriter:
         row = p.K  # bytes from one input channel to the next
         axes = merge([Axis(t["C"], (1, row)), Axis(t["S"], (t["C"], p.C * row)), Axis(t["R"], (t["S"] * t["C"], p.S * p.C * row))])
         origin = self._linear(
-            [(self._origin(at, "R"), p.S * p.C * row), (self._origin(at, "S"), p.C * row), (self._origin(at, "C"), row), (self._origin(at, "K"), 1)]
+            [
+                (self._origin(at, "R"), p.S * p.C * row),
+                (self._origin(at, "S"), p.C * row),
+                (self._origin(at, "C"), row),
+                (self._origin(at, "K"), 1),
+            ]
         )
         dram = self.e.add(self.weights, origin)
         blocks = t["K"] // self.mapping.spatial_k
@@ -429,7 +439,9 @@ class _LayerWriter:
                 start,
                 lambda near, far, _: self._in_chunks(
                     axes[0].count,
-                    lambda first, n: self.e.mvin(2, self.e.add(far, self.e.mul(first, axes[0].steps[1])), self.e.add(near, first), width, n),
+                    lambda first, n: self.e.mvin(
+                        2, self.e.add(far, self.e.mul(first, axes[0].steps[1])), self.e.add(near, first), width, n
+                    ),
                 ),
             )
 
@@ -513,7 +525,13 @@ class _LayerWriter:
             ]
         )
         c = self._linear(
-            [(self._output_base(at), 1), (level1["K"], self.output_rows // (t["K"] // m.spatial_k)), (n, t["P"] * t["Q"]), (p, t["Q"]), (q, 1)]
+            [
+                (self._output_base(at), 1),
+                (level1["K"], self.output_rows // (t["K"] // m.spatial_k)),
+                (n, t["P"] * t["Q"]),
+                (p, t["Q"]),
+                (q, 1),
+            ]
         )
         c = self.e.add(c, self._accumulate_flags(at))
         weights_stay = self._loops_keeping_weights(at)

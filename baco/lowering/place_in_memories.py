@@ -98,7 +98,7 @@ def _check(blocks: list[Block], limit: int, memory: str, config: GemminiConfig) 
 
 def _largest_fit(block: Block, room: int, dim: int) -> str:
     """The largest block like this one that fits into `room` rows: fewer rows first, then fewer columns."""
-    (rows, cols) = block.shape
+    cols = block.shape[1]
     fitting = room // -(-cols // dim)
     if fitting >= dim:
         return f"the largest that would fit beside the others is {fitting // dim * dim}x{cols}."

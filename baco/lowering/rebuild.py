@@ -54,7 +54,9 @@ class Rebuilder:
 
 def _rebuild_for(rebuilder: Rebuilder, op: ir.OpView) -> None:
     """A loop whose carried values keep their types. Loops with carried pointers need a handler of their own."""
-    new = scf.ForOp(rebuilder[op.operands[0]], rebuilder[op.operands[1]], rebuilder[op.operands[2]], [rebuilder[v] for v in list(op.operands)[3:]])
+    new = scf.ForOp(
+        rebuilder[op.operands[0]], rebuilder[op.operands[1]], rebuilder[op.operands[2]], [rebuilder[v] for v in list(op.operands)[3:]]
+    )
     old_body = op.regions[0].blocks[0]
     for old, argument in zip(old_body.arguments, new.body.arguments, strict=True):
         rebuilder.values[old] = argument

@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 
-from baco.dialects.baco import BlockPointer, Pointer
+from baco.dialects.baco import Pointer
 from baco.dialects.mlir import DYNAMIC, arith, bufferization, func, ir, linalg, math, memref, scf, tensor
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import kernel_of, location_of, register
@@ -228,7 +228,7 @@ def _yield(r: Rebuilder, op: ir.OpView, carried: list[object]) -> None:
         new = r[value]
         if isinstance(new, StructuredPointer):
             if (new.base, new.shape, new.strides) != (template.base, template.shape, template.strides):
-                reason = "a block pointer carried around a loop may only be advanced there, not made anew; make it before the loop and advance it inside."
+                reason = "a block pointer carried around a loop may only be advanced there, not made anew; make it before the loop."
                 raise UnsupportedOperation(reason, location_of(op))
             flat += new.offsets
         else:
