@@ -19,7 +19,7 @@ from baco.sim.loader import Image, load
 from baco.sim.program import Program
 
 SLICE_SECONDS = 0.2
-"""How long native code runs before Python looks at ctrl-C and the time limit."""
+"""How much processor time native code takes before Python looks at ctrl-C and the time limit."""
 NEVER = 1
 """An address that execution cannot reach, being odd: unicorn runs "until" it."""
 
@@ -82,7 +82,7 @@ def _run_host(image: Image, accelerator: Accelerator, limits: Limits) -> int:
         if end is not None and now >= end:
             raise LimitReached(f"the program did not end within {limits.seconds:g} seconds, its time limit.", pc=pc)
         left = SLICE_SECONDS if end is None else min(SLICE_SECONDS, end - now)
-        host.slice_end = library.host_now() + int(left * 1e9)
+        host.slice_end = library.host_now() + int(left * 1e6)
         host.stop = native.STOP_NONE
         stopped = ""
         try:

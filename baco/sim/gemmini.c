@@ -4,10 +4,7 @@
  * instruction indices and counter places come from generated.h, made from baco.isa and baco.traffic; nothing here repeats them. */
 #include "gemmini.h"
 
-#include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 
 /* mvin destinations and C keep bits 28:0 of a local address as the row, mvout sources bits 25:0; the rest are flags. */
 #define WRITE_ROW_MASK 0x1FFFFFFFu
@@ -19,6 +16,8 @@
     } while (0)
 
 typedef unsigned long long ull;
+
+int vsnprintf(char *to, size_t size, const char *format, va_list arguments);
 
 bool gemmini_fault(struct gemmini *m, uint32_t kind, const char *format, ...) {
     va_list arguments;
@@ -40,9 +39,9 @@ static inline float bits_to_float(uint32_t bits) {
 /* S8: one fp32 product, half to even, clamped. NaN and products of 2^63 and more give -128, as Spike's conversion does. */
 static inline int8_t scale_to_int8(int32_t x, float scale) {
     float y = (float)x * scale;
-    if (!(fabsf(y) < 9223372036854775808.0f)) return -128;
-    y = rintf(y);
-    return y > 127.0f ? 127 : y < -128.0f ? -128 : (int8_t)y;
+    y = y >= 9223372036854775808.0f || y != y ? -128.0f : y > 127.0f ? 127.0f : y < -128.0f ? -128.0f : y;
+    /* Beside 1.5 * 2^23 float32 has no fraction bits left, so the sum rounds to a whole number, half to even. */
+    return (int8_t)((y + 12582912.0f) - 12582912.0f);
 }
 
 /* R: arithmetic right shift, half to even on the dropped bits. */
@@ -150,7 +149,16 @@ static bool config_st(struct gemmini *m, const struct command *c) {
 
 /* ---- moves (7.5, 7.6) ---------------------------------------------------------------------------------------------------- */
 
-static void load_scratchpad_row(int8_t *to, const uint8_t *from, uint32_t columns, float scale) {
+/* `restrict` lets the compiler scale many elements at once. */
+static void store_scaled_row(uint8_t *restrict to, const int32_t *restrict from, uint32_t columns, float scale, bool relu) {
+    int8_t least_value = relu ? 0 : -128;
+    for (uint32_t i = 0; i < columns; i++) {
+        int8_t value = scale_to_int8(from[i], scale);
+        to[i] = (uint8_t)(value < least_value ? least_value : value);
+    }
+}
+
+static void load_scratchpad_row(int8_t *restrict to, const uint8_t *restrict from, uint32_t columns, float scale) {
     if (from == NULL) {
         memset(to, 0, columns);
     } else if (scale == 1.0f) {
@@ -160,13 +168,16 @@ static void load_scratchpad_row(int8_t *to, const uint8_t *from, uint32_t column
     }
 }
 
-static void load_accumulator_row(int32_t *to, const uint8_t *from, uint32_t columns, const struct load_config *load, bool accumulate) {
+static void load_accumulator_row(int32_t *restrict to, const uint8_t *restrict from, uint32_t columns, const struct load_config *load,
+                                 bool accumulate) {
+    bool shrink = load->shrink;
+    float scale = load->scale;
     for (uint32_t i = 0; i < columns; i++) {
         int32_t value = 0;
-        if (from != NULL && load->shrink)
-            value = scale_to_int8((int8_t)from[i], load->scale);
+        if (from != NULL && shrink)
+            value = scale_to_int8((int8_t)from[i], scale);
         else if (from != NULL)
-            memcpy(&value, from + 4 * i, sizeof value);
+            memcpy(&value, from + 4 * (size_t)i, sizeof value);
         to[i] = accumulate ? wrapping_add(to[i], value) : value;
     }
 }
@@ -235,10 +246,7 @@ static bool mvout(struct gemmini *m, const struct command *c) {
             } else if (!accumulator) {
                 memcpy(to + (size_t)b * dim, m->setup.scratchpad + at, count);
             } else {
-                for (uint32_t i = 0; i < count; i++) {
-                    int8_t value = scale_to_int8(m->setup.accumulator[at + i], m->store_scale);
-                    to[(size_t)b * dim + i] = (uint8_t)(m->store_relu && value < 0 ? 0 : value);
-                }
+                store_scaled_row(to + (size_t)b * dim, m->setup.accumulator + at, count, m->store_scale, m->store_relu);
             }
         }
     }

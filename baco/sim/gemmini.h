@@ -3,9 +3,15 @@
 #define BACO_SIM_GEMMINI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "generated.h" /* from baco.isa: field extractors, instruction indices, counters, fault kinds */
+
+/* No header of a C library is used: those few functions are declared where they are called and come from the process that loads the
+ * library. So the compiler need not build a C library of its own first, which takes it ten seconds. */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
 
 #define MAX_DIM 128
 

@@ -34,13 +34,11 @@ FLAGS = (
     "-O3",
     "-shared",
     "-fPIC",
+    "-nostdlib",  # see gemmini.h
     "-mcpu=native",
     "-fwrapv",
     "-ffp-contract=off",  # the scaling is one multiplication, rounded: a fused one would round otherwise
     "-fno-sanitize=undefined",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
 )
 
 
@@ -167,20 +165,32 @@ def _processor() -> str:
     return f"{platform.system()} {platform.machine()} {flags.group(0) if flags else text}"
 
 
-def _build() -> Path:
-    """The shared library, compiled if the cache does not have it; many processes may do so at once."""
+def compile_library(*more_flags: str) -> bytes:
+    """The shared library, compiled now.
+
+    Raises:
+        ToolError: if it cannot be compiled.
+    """
+    with tempfile.TemporaryDirectory(prefix="baco-sim-") as folder:
+        for file, data in _files().items():
+            Path(folder, file).write_bytes(data)
+        out = Path(folder, "out.so")
+        sources = [str(Path(folder, file)) for file in SOURCES if file.endswith(".c")]
+        zig("cc", *FLAGS, *more_flags, "-o", str(out), *sources)
+        return out.read_bytes()
+
+
+def _files() -> dict[str, bytes]:
     files = {name: resources.files("baco.sim").joinpath(name).read_bytes() for name in SOURCES}
-    files["generated.h"] = generated_header().encode()
-    name = digest(_processor(), *FLAGS, *(part for item in files.items() for part in item))
+    return {**files, "generated.h": generated_header().encode()}
+
+
+def _build() -> Path:
+    """The shared library's file, compiled if the cache does not have it; many processes may do so at once."""
+    name = digest(_processor(), *FLAGS, *(part for item in _files().items() for part in item))
     library = cache_dir() / "sim" / f"gemmini-{name}.so"
     if not library.exists():
-        with tempfile.TemporaryDirectory(prefix="baco-sim-") as folder:
-            for file, data in files.items():
-                Path(folder, file).write_bytes(data)
-            out = Path(folder, "out.so")
-            sources = [str(Path(folder, file)) for file in SOURCES if file.endswith(".c")]
-            zig("cc", *FLAGS, "-o", str(out), *sources, "-lm")
-            atomic_write(library, out.read_bytes())
+        atomic_write(library, compile_library())
     return library
 
 

@@ -20,9 +20,9 @@ def start(dim: int, seed: int) -> tuple[Accelerator, Reference]:
     return machine, Reference(dim, machine.scratchpad.copy(), machine.accumulator.copy(), machine.dram.copy(), BASE)
 
 
-@pytest.mark.parametrize("dim", [2, 4, 8, 16, 32])
+@pytest.mark.parametrize("dim", [2, 4, 8, 16, 32, 64])
 def test_random_streams_leave_the_same_memories(dim: int) -> None:
-    @settings(max_examples=40 if dim <= 8 else 20, database=None)
+    @settings(max_examples=40 if dim <= 8 else 20 if dim <= 32 else 5, database=None)
     @given(streams(small_config(dim)), st.integers(0, 1000))
     def check(stream: list, seed: int) -> None:
         machine, reference = start(dim, seed)

@@ -1,7 +1,9 @@
 """Programs from start to end: arguments in, results and exit code out, and every way in which the host core can go wrong."""
 
+import _thread
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -164,6 +166,14 @@ def test_endless_loops_end() -> None:
         run_assembly("1: j 1b\n", instructions=10_000)
     with pytest.raises(LimitReached, match=r"within 0\.3 seconds"):
         run_assembly("1: j 1b\n", seconds=0.3)
+
+
+def test_ctrl_c_ends_a_run() -> None:
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_assembly("1: j 1b\n", instructions=1 << 60, seconds=60)
+    timer.join()
 
 
 def test_a_run_longer_than_a_slice_is_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
