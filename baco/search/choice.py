@@ -1,16 +1,17 @@
 """The best combination: one candidate a layer and the hardware that holds them all, least EDP of the whole network, with a bound.
 
-For given prices of an access (a machine's capacities), each layer offers points (energy, latency). The product of the sums is quasi-concave, so a
-least one is a corner of the convex hull of all sums, and each corner is the sum of the layers' best points for one exchange rate between
-energy and latency. :func:`least_product` walks those corners and skips edges that cannot hold a better one.
+For given prices of an access (a machine's capacities), each layer offers points (energy, latency). The product of the sums is
+quasi-concave, so a least one is a corner of the convex hull of all sums, and each corner is the sum of the layers' best points for one
+exchange rate between energy and latency. :func:`least_product` walks those corners and skips edges that cannot hold a better one.
 
-The capacities are found by branch and bound over boxes of (accumulator, scratchpad): a box is bounded from below by charging the prices of its
-smallest capacities and allowing what fits its largest. What is skipped is never better than `gap` below the best found.
+The capacities are found by branch and bound over boxes of (accumulator, scratchpad): a box is bounded from below by charging the prices
+of its smallest capacities and allowing what fits its largest. What is skipped is never better than `gap` below the best found.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def least_product(energy: NDArray[np.float64], latency: NDArray[np.float64], cut
         best = min(best, found, key=lambda c: c.product)
         rate = found.energy / found.latency
     corners = sorted([first, last, *inner], key=lambda c: c.rate)
-    edges = list(zip(corners, corners[1:], strict=False))
+    edges = list(itertools.pairwise(corners))
     bound = best.product
     while edges:
         left, right = edges.pop()

@@ -160,7 +160,7 @@ def descend(
     latency: str = "shared",
     tick: Callable[[int], None] | None = None,
 ) -> Iterator[Step]:
-    """Run `steps` steps from `starts` random points, yielding the rounded points before the first step and after every ROUND_EVERY.
+    """Run `steps` steps from `starts` random points, yielding the rounded points before the first step, every ROUND_EVERY, and after the last.
 
     `tick` is called after each step with the mappings scored by it.
     """
@@ -169,9 +169,11 @@ def descend(
     counts = torch.tensor([layer.count for layer in network.layers], dtype=torch.float64)
     factors = initial(shape, starts, space, limits, generator)
     orders = len(level3_orders(halo))
-    for first in range(0, steps + 1, ROUND_EVERY):
+    for first in [*range(0, steps, ROUND_EVERY), steps]:
         whole, sides = rounded(network, factors.clamp(shape, limits.max_dim), space, limits)
         yield Step(starts * len(network.layers) * orders, exact_designs(network, whole, sides, space, limits, halo, latency))
+        if first == steps:
+            return
         logs = torch.from_numpy(whole).to(torch.float64).log()
         tile, across = logs[..., :7].clone().requires_grad_(), logs[..., 7:].clone().requires_grad_()
         optimiser = torch.optim.Adam([tile, across], lr=LEARNING_RATE)

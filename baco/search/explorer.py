@@ -1,10 +1,11 @@
 """`explore`: hardware and the mappings of all layers together, least energy-delay product of the whole network.
 
-Two phases, one after the other, both scoring with the same equations:
+Three phases, one after the other, all scoring with the same equations:
 
 1. Descent (`descent`): many random starting points at once; finds good designs from few samples, and where to look closer.
 2. Enumeration (`candidates`, `choice`): for each side of the array worth it, every tile of every layer (or, when the budget does not
    reach, those around what descent found), thinned to the undominated, and from them the best combination with a bound.
+3. Polish (`polish`): on the hardware so chosen, larger tiles where they cost nothing.
 
 What is skipped is skipped for a bound or for the budget, never for the clock: the same seed gives the same answer.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,10 @@ from baco.perfmodel.equations import HALOS, LATENCIES
 from baco.perfmodel.errors import InvalidOption
 from baco.perfmodel.exact import PJ_TO_UJ
 from baco.perfmodel.machine import Machine
-from baco.search.candidates import Choice, Design, divisors, level3_orders, tabulate
+from baco.search.candidates import Design, divisors, level3_orders, tabulate
 from baco.search.choice import GAP, Combination, Selection
 from baco.search.errors import InvalidSearch, NoDesign
+from baco.search.polish import polish
 from baco.search.progress import Event, Progress
 from baco.search.result import ExploreResult, NetworkResult, assess, require_writable
 from baco.search.spaces import GemminiSpace, Limits, Space, space_named
@@ -37,6 +39,8 @@ from baco.workloads import network as network_named
 DEFAULT_BUDGET = 2_500_000
 STARTS = 24
 STEPS = 225
+LEAST_STEPS = 40
+"""A small budget goes to fewer starting points rather than to fewer steps than this."""
 DESCENT_SHARE = 0.5
 """At most this part of the budget goes to descent."""
 GUIDES = 4
@@ -124,6 +128,7 @@ def explore(
     try:
         _descend(search)
         _enumerate(search)
+        _polish(search)
     except KeyboardInterrupt:
         if search.best is None:
             raise
@@ -131,8 +136,7 @@ def explore(
         search.bound = None
     if search.best is None:
         raise NoDesign(
-            f"no machine of the {chosen_space.name} space within the limits holds a mapping of every layer of {table.name}"
-            f" (max_dim {limits.max_dim}, max_scratchpad_kib {limits.max_scratchpad_kib}, max_accumulator_kib {limits.max_accumulator_kib});"
+            f"no machine of the {chosen_space.name} space with {limits} holds a mapping of every layer of {table.name};"
             " raise a limit or the budget."
         )
     result = ExploreResult(
@@ -176,7 +180,7 @@ def _descend(search: Search) -> None:
 
     per_start = len(search.network.layers) * len(level3_orders(search.halo))
     share = int(search.budget * DESCENT_SHARE)
-    starts = max(1, min(STARTS, share // per_start))
+    starts = max(1, min(STARTS, share // per_start // LEAST_STEPS))
     steps = max(0, min(STEPS, share // (starts * per_start) - 1 - STEPS // ROUND_EVERY))
     search.method.append(f"descent from {starts} starting points in {steps} steps")
 
@@ -214,7 +218,8 @@ def _enumerate(search: Search) -> None:
             whole = False
             continue
         whole &= complete
-        bounds.append(_enumerate_side(search, side, menus, 0.6 + 0.4 * position / len(sides)))
+        lowest = _enumerate_side(search, side, menus, 0.6 + 0.4 * position / len(sides))
+        bounds.append(lowest * (1 - search.space.bound_slack(side)))
         scored.append(side)
     if scored:
         search.method.append(
@@ -241,12 +246,29 @@ def _enumerate_side(search: Search, side: int, menus: list[dict[str, list[int]]]
     return combination.best(search.best_edp, improved)[1]
 
 
+def _polish(search: Search) -> None:
+    """Phase 3: mappings that cost no more on the chosen hardware and take larger tiles, as far as the budget goes."""
+    best = search.best
+    if best is None:
+        return
+    choices = list(best.choices)
+    hardware = (best.side, best.accumulator_kib, best.scratchpad_kib)
+    for i, layer in enumerate(search.network.layers):
+        if search.samples >= search.budget:
+            break
+        choices[i], scored = polish(layer.problem, choices[i], *hardware, search.space, search.halo, search.latency)
+        search.samples += scored
+    search.best = replace(best, choices=tuple(choices))
+
+
 def _floor(network: Network, side: int) -> float:
-    """A lower bound on the EDP of any machine of this side: every multiply-accumulate and each tensor's one crossing of DRAM, at full use."""
+    """A lower bound on the EDP of any machine of this side: all elements busy, and each tensor crossing DRAM once."""
     energy = cycles = 0.0
     for layer in network.layers:
         p = layer.problem
-        words = sum(p.tile_words(tensor, p.sizes) for tensor in ("weights", "inputs", "outputs"))
+        # A dilated filter may leave inputs unread, so those are not counted there.
+        tensors = ("weights", "outputs", "inputs") if p.dilation == (1, 1) else ("weights", "outputs")
+        words = sum(p.tile_words(tensor, p.sizes) for tensor in tensors)
         energy += layer.count * (p.macs * (TABLE_6_3.mac + TABLE_6_3.register) + words * TABLE_6_3.dram)
         cycles += layer.count * max(p.macs / side**2, words / DRAM_WORDS_PER_CYCLE)
     return energy * PJ_TO_UJ * cycles
@@ -287,6 +309,9 @@ def default_machine(network: Network, halo: str = "reload", latency: str = "shar
     selection = combination.on_machine(machine.accumulator_kib, machine.scratchpad_kib)
     if selection is None:
         raise NoDesign(f"the default machine holds no mapping of some layer of {network.name}.")
-    choices: list[Choice] = [t.choice(row) for t, row in zip(tables, selection.rows, strict=True)]
-    mapped = [(layer, c.mapping(layer.problem)) for layer, c in zip(network.layers, choices, strict=True)]
+    hardware = (config.dim, machine.accumulator_kib, machine.scratchpad_kib)
+    mapped = []
+    for layer, found, row in zip(network.layers, tables, selection.rows, strict=True):
+        choice, _ = polish(layer.problem, found.choice(row), *hardware, space, halo, latency)
+        mapped.append((layer, choice.mapping(layer.problem)))
     return assess("gemmini-default, best mapping", machine, config, mapped, halo, latency)

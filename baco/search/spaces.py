@@ -1,8 +1,8 @@
 """The hardware that the search may choose: what a mapping needs, rounded to what can be had.
 
-Two spaces. `gemmini`: only what the Gemmini generator builds (:class:`GemminiConfig`), capacities counted in rows of DIM elements and twice,
-as loads overlap compute. `paper`: any side up to 128, SRAM in steps of 1 KiB, words counted once (PERFMODEL.md, "Least hardware that
-holds a mapping"), for comparison with DOSA.
+Two spaces. `gemmini`: only what the Gemmini generator builds (:class:`GemminiConfig`), capacities counted in rows of DIM elements and
+twice, as loads overlap compute. `paper`: any side up to 128, SRAM in steps of 1 KiB, words counted once (PERFMODEL.md, "Least hardware
+that holds a mapping"), for comparison with DOSA.
 
 A capacity here is a float in KiB; all functions take NumPy arrays as well as numbers.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baco.hardware import KIB, GemminiConfig
+from baco.perfmodel.constants import TABLE_6_3
 from baco.perfmodel.machine import Machine
 from baco.search.errors import InvalidSearch
 
@@ -38,6 +39,12 @@ class Limits:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InvalidSearch(name, f"must be greater than 0, but is {value}.")
+
+    def __str__(self) -> str:
+        parts = [f"side up to {self.max_dim}"]
+        parts += [f"scratchpad up to {self.max_scratchpad_kib:g} KiB"] if self.max_scratchpad_kib else []
+        parts += [f"accumulator up to {self.max_accumulator_kib:g} KiB"] if self.max_accumulator_kib else []
+        return ", ".join(parts)
 
     @property
     def accumulator_kib(self) -> float:
@@ -73,6 +80,10 @@ class Space:
     ) -> NDArray[np.float64]:
         """Least scratchpad that holds weight and input tiles, given in words and in rows."""
         raise NotImplementedError
+
+    def bound_slack(self, side: int) -> float:
+        """The part by which an array left out of :meth:`sides` could be better than one of `side`, all else equal."""
+        return 0.0
 
     def machine(self, side: int, accumulator_kib: float, scratchpad_kib: float) -> Machine:
         return Machine(side, scratchpad_kib, accumulator_kib)
@@ -127,6 +138,10 @@ class PaperSpace(Space):
     def sides(self, limits: Limits) -> list[int]:
         """The largest only: a larger array costs nothing in Table 6.3, and holds every mapping of a smaller one."""
         return [limits.max_dim]
+
+    def bound_slack(self, side: int) -> float:
+        """Rounding to whole KiB costs less than 1 KiB over `side` columns, and that only in the accumulator's energy."""
+        return TABLE_6_3.accumulator_per_kib_per_column / side / TABLE_6_3.accumulator
 
     def round_side(self, side: float, limits: Limits) -> int:
         return int(np.clip(np.ceil(side), 1, limits.max_dim))

@@ -1,0 +1,163 @@
+"""Progress and results of a search for people: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from baco.search.progress import Event, Progress
+from baco.search.realise import Realised
+from baco.search.result import ExploreResult, NetworkResult
+
+PHASES = {"descent": "gradient descent", "enumeration": "enumeration", "done": "done"}
+
+
+@contextmanager
+def live(console: Console | None = None) -> Iterator[Progress]:
+    """A progress callback for :func:`baco.search.explore`: draws a bar; where there is no terminal, logs a line for each better design."""
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield _logger(console)
+        return
+    bar = Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description:<17}"),
+        BarColumn(),
+        TextColumn("{task.fields[samples]:>11,} mappings"),
+        TextColumn("best EDP {task.fields[best]}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}", style="dim"),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("starting", total=1.0, samples=0, best="-", detail="")
+
+        def show(event: Event) -> None:
+            bar.update(
+                task,
+                completed=event.fraction,
+                description=PHASES.get(event.phase, event.phase),
+                samples=event.samples,
+                best=_edp(event.best_edp),
+                detail=event.detail,
+            )
+
+        yield show
+
+
+def _logger(console: Console) -> Progress:
+    last: list[tuple[str, str]] = []
+
+    def log(event: Event) -> None:
+        entry = (event.phase, _edp(event.best_edp))
+        if event.best_edp is None or (last and entry == last[-1]):
+            return
+        last.append(entry)
+        console.print(
+            f"{PHASES.get(event.phase, event.phase)}: {event.samples} mappings scored, best EDP {entry[1]} uJ x cycles", soft_wrap=True
+        )
+
+    return log
+
+
+def _edp(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4e}"
+
+
+def machine_words(network: NetworkResult) -> str:
+    """The hardware in a few words."""
+    m = network.machine
+    return f"{m.side} x {m.side} array, scratchpad {m.scratchpad_kib:g} KiB, accumulator {m.accumulator_kib:g} KiB"
+
+
+def layer_table(result: ExploreResult) -> Table:
+    """Each layer of the chosen design, beside the baseline."""
+    table = Table(title=f"{result.network}: one run of each layer, beside {result.baseline.label}", title_justify="left")
+    for heading, justify in (
+        ("layer", "left"),
+        ("count", "right"),
+        ("energy uJ", "right"),
+        ("cycles", "right"),
+        ("bound by", "left"),
+        ("default uJ", "right"),
+        ("default cycles", "right"),
+        ("mapping", "left"),
+    ):
+        table.add_column(heading, justify=justify, no_wrap=heading != "mapping", overflow="fold")
+    for ours, default in zip(result.design.layers, result.baseline.layers, strict=True):
+        table.add_row(
+            ours.layer.name,
+            str(ours.layer.count),
+            f"{ours.cost.energy_pj / 1e6:,.1f}",
+            f"{ours.cost.cycles:,.0f}",
+            ours.cost.binding,
+            f"{default.cost.energy_pj / 1e6:,.1f}",
+            f"{default.cost.cycles:,.0f}",
+            str(ours.mapping),
+        )
+    return table
+
+
+def summary_table(result: ExploreResult) -> Table:
+    """The whole network on the chosen machine and on the default one."""
+    table = Table(title=f"{result.network} as a whole ({result.space} space, halo {result.halo})", title_justify="left")
+    table.add_column("")
+    table.add_column("chosen", justify="right")
+    table.add_column(result.baseline.label, justify="right")
+    table.add_column("better by", justify="right")
+    ours, default = result.design, result.baseline
+    for name, figure in (("array side", "side"), ("scratchpad KiB", "scratchpad_kib"), ("accumulator KiB", "accumulator_kib")):
+        table.add_row(name, f"{getattr(ours.machine, figure):g}", f"{getattr(default.machine, figure):g}", "")
+    for name, figure, form in (("energy uJ", "energy_uj", ",.0f"), ("latency cycles", "cycles", ",.0f"), ("EDP uJ x cycles", "edp", ".4e")):
+        mine, theirs = getattr(ours, figure), getattr(default, figure)
+        table.add_row(name, format(mine, form), format(theirs, form), f"{theirs / mine:.2f} x")
+    table.add_row("utilisation", f"{ours.utilisation:.1%}", f"{default.utilisation:.1%}", "")
+    return table
+
+
+def closing_line(result: ExploreResult) -> str:
+    """How the result was found, and how far it may be from the best."""
+    rate = f"{result.samples:,} mappings scored in {result.seconds:.1f} s ({result.samples_per_second:,.0f} a second)"
+    text = f"{rate}, seed {result.seed}: {result.method}."
+    if result.interrupted:
+        return text + " Interrupted: this is the best design found so far."
+    if result.gap is not None:
+        return text + f" At most {result.gap:.2%} above the best possible in this space under this model."
+    return text
+
+
+def print_result(result: ExploreResult, console: Console | None = None) -> None:
+    """The tables: layers, then the whole."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 200)  # nobody resizes a log: no reason to fold
+    console.print(layer_table(result))
+    console.print(summary_table(result))
+    console.print(closing_line(result), soft_wrap=True, highlight=False)
+
+
+def realised_table(layer: Realised) -> Table:
+    """Predicted beside counted, for one layer that ran."""
+    verdict = "equal to NumPy" if layer.correct else f"{layer.wrong_elements} ELEMENTS DIFFER FROM NUMPY"
+    table = Table(title=f"{layer.name}, {layer.kind}: result {verdict}, {layer.seconds:.1f} s", title_justify="left")
+    table.add_column("figure")
+    for heading in ("predicted", "counted", ""):
+        table.add_column(heading, justify="right")
+    for row in layer.rows:
+        table.add_row(row.name, f"{row.predicted:,}", f"{row.counted:,}", "equal" if row.equal else f"{row.counted - row.predicted:+,}")
+    return table
+
+
+def print_realised(layers: Sequence[Realised], console: Console | None = None) -> None:
+    """The layers that ran: what the model predicted beside what the programs did."""
+    console = console or Console()
+    for layer in layers:
+        console.print(realised_table(layer))
+    good = sum(layer.correct and layer.equal for layer in layers)
+    console.print(f"{good} of {len(layers)} layers ran with the right result and exactly the predicted accesses.", highlight=False)
