@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -29,10 +28,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class OutputError(BacoError):
-    """A folder or file that cannot be written."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,19 +123,62 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         raise typer.Exit(1)
 
 
-def writable_folder(folder: Path) -> Path:
-    """`folder`, made if need be.
+@app.command()
+def explore(
+    network: Annotated[str, typer.Argument(help="The network, such as resnet50.", show_default=False)],
+    space: Annotated[
+        str, typer.Option(help="gemmini: hardware that the generator builds; paper: the wider space of publications.")
+    ] = "gemmini",
+    budget: Annotated[int | None, typer.Option(help="The most mappings to score; fewer are quicker.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the design and its kernels.", show_default="baco-out/NETWORK")] = None,
+    layers: Annotated[str, typer.Option(help="Layers to compile and run: typical, all, none, or names with commas.")] = "typical",
+    max_dim: Annotated[int | None, typer.Option(help="Largest side of the array.", show_default=False)] = None,
+    max_scratchpad_kib: Annotated[float | None, typer.Option(help="Largest scratchpad.", show_default=False)] = None,
+    max_accumulator_kib: Annotated[float | None, typer.Option(help="Largest accumulator.", show_default=False)] = None,
+    halo: Annotated[str, typer.Option(help="How overlaps of input tiles count: reload, as programs do, or reuse.")] = "reload",
+    latency: Annotated[str, typer.Option(help="Reads and writes of a memory: shared bandwidth, or separate.")] = "shared",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Find hardware and mappings for a network together, then compile layers of it for that hardware and run them."""
+    from rich.console import Console
 
-    Raises:
-        OutputError: if it cannot be made or written to; long work should not end in that.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(f"cannot write to the folder {folder}: {error.strerror}; choose another one.") from None
-    return folder
+    from baco import search
+    from baco.search import report
+    from baco.search.realise import realise
+
+    folder = out or Path("baco-out") / network
+    with report.live() as progress:
+        result = search.explore(
+            network,
+            space=space,
+            seed=seed,
+            out=folder,
+            progress=progress,
+            max_dim=max_dim,
+            max_scratchpad_kib=max_scratchpad_kib,
+            max_accumulator_kib=max_accumulator_kib,
+            halo=halo,
+            latency=latency,
+            **({} if budget is None else {"budget": budget}),
+        )
+    if not as_json:
+        report.print_result(result)
+    ran = []
+    if layers != "none" and not result.interrupted:
+        notes = Console(stderr=True)
+        chosen = {"typical": None, "all": "all"}.get(layers, [name.strip() for name in layers.split(",")])
+        ran = realise(result, layers=chosen, out=folder, progress=lambda text: notes.print(text, style="dim", highlight=False))
+    if as_json:
+        typer.echo(json.dumps({**result.to_dict(), "out": str(folder), "ran": [layer.to_dict() for layer in ran]}, indent=1))
+    else:
+        if ran:
+            report.print_realised(ran)
+        typer.echo(f"The design is in {folder}.")
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not all(layer.correct and layer.equal for layer in ran):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +38,16 @@ def test_public_names_are_what_they_say() -> None:
     assert dir(baco) == sorted(baco.__all__)
     with pytest.raises(AttributeError, match="module 'baco' has no attribute 'jti'"):
         baco.jti  # noqa: B018
+
+
+def test_language_has_two_names_and_is_one_module() -> None:
+    import baco.lang.language
+    import baco.language as bl
+
+    assert bl is baco.language is baco.lang.language
+    assert bl.cdiv is baco.cdiv
+    assert callable(baco.jit)
+    assert callable(baco.explore)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,13 +94,83 @@ def test_a_reader_that_leaves_is_no_bug() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_writable_folder_makes_it_and_leaves_it_empty(tmp_path: Path) -> None:
-    folder = cli.writable_folder(tmp_path / "a" / "b")
-    assert folder.is_dir()
-    assert list(folder.iterdir()) == []
+# explore -----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(cli.OutputError, match=r"^cannot write to the folder .*/file/out: Not a directory; choose another one\.$"):
-        cli.writable_folder(tmp_path / "file" / "out")
+def explore(*arguments: str) -> int:
+    return cli.main(["explore", "resnet50", "--budget", "3000", *arguments])
+
+
+def test_explore_writes_a_design_and_runs_a_layer_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explore("--out", str(tmp_path), "--layers", "fc", "--max-dim", "32") == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 layers ran with the right result and exactly the predicted accesses." in out
+    assert out.endswith(f"The design is in {tmp_path}.\n")
+    design = json.loads((tmp_path / "design.json").read_text())
+    assert design["design"]["machine"]["side"] <= 32
+    assert f"#define DIM {design['design']['machine']['side']}\n" in (tmp_path / "gemmini_params.h").read_text()
+    assert (tmp_path / "kernels" / "fc" / "program.elf").read_bytes()[:4] == b"\x7fELF"
+
+
+def test_explore_prints_json_and_gives_the_same_answer_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = []
+    for folder in ("first", "second"):
+        assert explore("--json", "--layers", "none", "--out", str(tmp_path / folder)) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0]["out"] == str(tmp_path / "first")
+    assert answers[0]["ran"] == []
+    for answer in answers:
+        del answer["out"], answer["run"]
+    assert answers[0] == answers[1]
+
+
+def test_explore_keeps_the_best_design_when_interrupted(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "baco.cli", "explore", "resnet50", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert "best EDP" in process.stderr.readline()  # there is a design now
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "Interrupted: this is the best design found so far." in out
+    assert json.loads((tmp_path / "design.json").read_text())["interrupted"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explore", "resnet5"], "there is no network 'resnet5'"),
+        (["explore", "resnet50", "--space", "papr"], "space: must be one of gemmini, paper, but is 'papr'."),
+        (["explore", "resnet50", "--budget", "1"], "budget: must be at least "),
+        (["explore", "resnet50", "--max-dim", "1"], "max_dim: "),
+        (["explore", "resnet50", "--max-scratchpad-kib", "-1"], "max_scratchpad_kib: must be greater than 0, but is -1.0."),
+        (["explore", "resnet50", "--halo", "none"], "halo"),
+        (["explore", "resnet50", "--out", "/dev/null/out"], "/dev/null/out: cannot write to this folder: Not a directory; choose another"),
+    ],
+    ids=lambda x: " ".join(x[2:] or x) if isinstance(x, list) else "",
+)
+def test_what_a_user_can_get_wrong_is_one_sentence(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if "--out" not in arguments:
+        arguments = [*arguments, "--out", "/dev/null/never"]  # whatever is wrong is found before anything is written
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.err.endswith((".\n", "?\n"))
+
+
+@pytest.mark.parametrize("tool", ["opt", "translate", "llc"])
+def test_compiler_tools_answer_and_refuse_like_the_rest(
+    tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = getattr(cli, f"{tool}_main")
+    monkeypatch.setattr(sys, "argv", [f"baco-{tool}", "--help"])
+    assert main() == 0
+    assert f"usage: baco-{tool}" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [f"baco-{tool}", "/no/such/file"])
+    assert main() == 2
+    assert "/no/such/file" in capsys.readouterr().err
