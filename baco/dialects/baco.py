@@ -7,10 +7,10 @@ and `f32`. Control flow is `scf`, scalar arithmetic `arith`.
     %0 = "baco.program_id"() {axis = 0 : i64} : () -> i64
     %1 = "baco.make_block_ptr"(%a, %m, %k, %k, %c1, %o0, %o1) {order = array<i64: 1, 0>}
          : (!baco.ptr<i8>, i64, ...) -> !baco.block_ptr<tensor<64x32xi8>>
-    %2 = "baco.load"(%1) {boundary_check = array<i64: 0, 1>} : (!baco.block_ptr<tensor<64x32xi8>>) -> tensor<64x32xi8>
+    %2 = "baco.load"(%1) {boundary_check = array<i64: 1, 1>} : (!baco.block_ptr<tensor<64x32xi8>>) -> tensor<64x32xi8>
     %3 = "baco.dot"(%2, %b, %acc) : (tensor<64x32xi8>, tensor<32x64xi8>, tensor<64x64xi32>) -> tensor<64x64xi32>
     %4 = "baco.requantise"(%3, %scale) {activation = "relu"} : (tensor<64x64xi32>, f32) -> tensor<64x64xi8>
-    "baco.store"(%p, %4) {boundary_check = array<i64>} : (!baco.block_ptr<tensor<64x64xi8>>, tensor<64x64xi8>) -> ()
+    "baco.store"(%p, %4) {boundary_check = array<i64: 0, 0>} : (!baco.block_ptr<tensor<64x64xi8>>, tensor<64x64xi8>) -> ()
 
 The bindings read the field annotations of an operation class as objects, so this module does not postpone their evaluation.
 """
@@ -65,6 +65,12 @@ def _axes(op: Any, name: str, rank: int) -> None:
         op,
         f"{name} {axes} must list distinct dimensions of a rank-{rank} block",
     )
+
+
+def _flags(op: Any, name: str, rank: int) -> None:
+    """An attribute that holds 0 or 1 for each dimension."""
+    flags = list(ir.DenseI64ArrayAttr(op.attributes[name]))
+    _require(len(flags) == rank and set(flags) <= {0, 1}, op, f"{name} {flags} must be {rank} flags, one a dimension")
 
 
 class _Verified(Baco.Operation):
@@ -131,7 +137,7 @@ class Advance(_Verified, name="advance"):
 
 
 class Load(_Verified, name="load"):
-    """The block a pointer stands for. Elements outside the parent tensor, in the dimensions of `boundary_check`, read as zero."""
+    """The block a pointer stands for. Elements outside the parent tensor, in the dimensions whose `boundary_check` is 1, read as zero."""
 
     result: ext.Result[Any]
     pointer: ext.Operand[BlockPointer]
@@ -140,11 +146,11 @@ class Load(_Verified, name="load"):
     def check(self) -> None:
         block = self.pointer.type.block_type
         _require(self.result.type == block, self, f"a load through {self.pointer.type} gives {block}, not {self.result.type}")
-        _axes(self, "boundary_check", block.rank)
+        _flags(self, "boundary_check", block.rank)
 
 
 class Store(_Verified, name="store"):
-    """Write a block. Elements outside the parent tensor, in the dimensions of `boundary_check`, are not written."""
+    """Write a block. Elements outside the parent tensor, in the dimensions whose `boundary_check` is 1, are not written."""
 
     pointer: ext.Operand[BlockPointer]
     value: ext.Operand[Any]
@@ -153,7 +159,7 @@ class Store(_Verified, name="store"):
     def check(self) -> None:
         block = self.pointer.type.block_type
         _require(self.value.type == block, self, f"a store through {self.pointer.type} takes {block}, not {self.value.type}")
-        _axes(self, "boundary_check", block.rank)
+        _flags(self, "boundary_check", block.rank)
 
 
 class Zeros(_Verified, name="zeros"):

@@ -298,8 +298,7 @@ def load(
     _require(padding_option in ("", "zero"), f"padding_option must be 'zero', not {padding_option!r}.")
     for name, value in (("cache_modifier", cache_modifier), ("eviction_policy", eviction_policy), ("volatile", volatile)):
         _require(not value, f"{name} {_GPU_ONLY}")
-    checked = ir.DenseI64ArrayAttr.get(_axes(boundary_check, len(pointer.shape), "boundary_check"))
-    op = dialect.Load(block_type(pointer.shape, pointer.dtype), pointer.value, checked)
+    op = dialect.Load(block_type(pointer.shape, pointer.dtype), pointer.value, _checked(boundary_check, pointer))
     return Block(pointer.dtype, pointer.shape, op.result)
 
 
@@ -325,7 +324,13 @@ def store(
         block.dtype == pointer.dtype, f"cannot store a {describe(block)} through a {describe(pointer)}: the element types differ{advice}."
     )
     FACTS.get().stored.add(pointer.name)
-    dialect.Store(pointer.value, block.value, ir.DenseI64ArrayAttr.get(_axes(boundary_check, len(pointer.shape), "boundary_check")))
+    dialect.Store(pointer.value, block.value, _checked(boundary_check, pointer))
+
+
+def _checked(boundary_check: object, pointer: BlockPointer) -> ir.DenseI64ArrayAttr:
+    """The dimensions to check as one flag a dimension."""
+    axes = _axes(boundary_check, len(pointer.shape), "boundary_check")
+    return ir.DenseI64ArrayAttr.get([int(axis in axes) for axis in range(len(pointer.shape))])
 
 
 # Blocks ------------------------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 Before:
     %p = "baco.make_block_ptr"(%a, %m, %k, %k, %c1, %i, %c0) {order = array<i64: 1, 0>} : ... -> !baco.block_ptr<tensor<64x32xi8>>
-    %t = "baco.load"(%p) {boundary_check = array<i64: 0>} : (!baco.block_ptr<tensor<64x32xi8>>) -> tensor<64x32xi8>
+    %t = "baco.load"(%p) {boundary_check = array<i64: 1, 0>} : (!baco.block_ptr<tensor<64x32xi8>>) -> tensor<64x32xi8>
 
 After:
     %src = memref.reinterpret_cast %a to offset: [%off], sizes: [64, 32], strides: [%k, 1] : memref<*xi8> to memref<64x32xi8, strided<...>>
@@ -97,7 +97,7 @@ def _valid_sizes(pointer: StructuredPointer, checked: list[int]) -> list[ir.Valu
     """How much of the block lies inside the parent tensor, for each dimension; the whole block where no check was asked for."""
     sizes: list[ir.Value | int] = []
     for axis, size in enumerate(pointer.block.shape):
-        if axis in checked:
+        if checked[axis]:
             left = arith.SubIOp(pointer.shape[axis], pointer.offsets[axis]).result
             sizes.append(arith.MinSIOp(arith.MaxSIOp(left, constant(0)).result, constant(size)).result)
         else:
