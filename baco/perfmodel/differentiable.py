@@ -12,15 +12,20 @@ import torch
 from torch import Tensor
 
 from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, TABLE_6_3, EnergyTable
-from baco.perfmodel.equations import Counts, Nest, Operations, Shape, access_energies, count, cycles, energies, extent, product
+from baco.perfmodel.equations import (
+    INNER_ORDERS,
+    Counts,
+    Nest,
+    Operations,
+    Shape,
+    access_energies,
+    count,
+    cycles,
+    energies,
+    extent,
+    product,
+)
 from baco.workload import DIMENSIONS, Problem
-
-STATIONARY_ORDERS: dict[str, str] = {"weights": "CKRSNPQ", "inputs": "CRSNPQK", "outputs": "NPQKCRS"}
-"""The loop order at level 3, outermost first, that keeps a tensor's tile longest: the loops that do not touch it lie innermost. With
-`reload` every other order counts the same as one of these three."""
-
-INNER_ORDER = "KCRSNPQ"
-"""The loop order at level 1: loops over P, Q, N innermost, so that weights stay in the registers as long as they can."""
 
 
 def _tensor(value: object, like: Tensor) -> Tensor:
@@ -76,7 +81,7 @@ class Factors:
         spatial_c, spatial_k = self.spatial.exp().unbind(-1)
         inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] / spatial_c, "K": tile["K"] / spatial_k}
         trips = {3: {d: shape.size[d] / tile[d] for d in DIMENSIONS}, 1: inner, 0: {d: tile[d] for d in "PQN"}}
-        return Nest(trips, {3: order, 1: INNER_ORDER, 0: "NPQ"}, spatial_c, spatial_k)
+        return Nest(trips, {3: order} | INNER_ORDERS, spatial_c, spatial_k)
 
 
 def counts(shape: Shape, factors: Factors, order: str, halo: str = "reload") -> Counts:
@@ -84,14 +89,22 @@ def counts(shape: Shape, factors: Factors, order: str, halo: str = "reload") -> 
     return count(shape, factors.nest(shape, order), halo, TENSORS)
 
 
-def requirements(shape: Shape, factors: Factors) -> tuple[Tensor, Tensor]:
-    """Accumulator words per column and scratchpad words that hold each mapping (PERFMODEL.md, "Least hardware that holds a mapping")."""
+@dataclass(frozen=True)
+class Requirements:
+    """What a mapping holds on chip, each a tensor (..., layers): rows of the accumulator, words of weights and of inputs."""
+
+    accumulator_rows: Tensor
+    weights: Tensor
+    inputs: Tensor
+
+
+def requirements(shape: Shape, factors: Factors) -> Requirements:
+    """The tiles on chip (PERFMODEL.md, "Least hardware that holds a mapping")."""
     tile = dict(zip(DIMENSIONS, factors.tile.exp().unbind(-1), strict=True))
     rows = tile["N"] * tile["P"] * tile["Q"] * tile["K"] / factors.spatial[..., 1].exp()
     height = extent(tile["P"], tile["R"], shape.stride[0], shape.dilation[0], "reload", TENSORS)
     width = extent(tile["Q"], tile["S"], shape.stride[1], shape.dilation[1], "reload", TENSORS)
-    weights = product([tile[d] for d in "RSCK"])
-    return rows, weights + tile["N"] * tile["C"] * height * width
+    return Requirements(rows, product([tile[d] for d in "RSCK"]), tile["N"] * tile["C"] * height * width)
 
 
 def costs(

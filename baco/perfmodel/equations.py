@@ -5,8 +5,8 @@ cannot express for all three goes through :class:`Operations`. Equations: PERFMO
 6.3 of the dissertation.
 
 The nest, outermost first: the loops of level 3 (DRAM), of level 1 (accumulator), of level 0 (registers; P, Q, N only). A loop with one trip
-does not exist. A tile of tensor T is filled once for every iteration of the loops above it, from the outermost down to the innermost that touches
-T; the loops inside that one reuse the tile.
+does not exist. A tile of tensor T is filled once for every iteration of the loops above it, from the outermost down to the innermost
+that touches T; the loops inside that one reuse the tile.
 """
 
 from __future__ import annotations
@@ -28,6 +28,16 @@ HALOS = ("reload", "reuse")
 Timeloop counts."""
 LATENCIES = ("shared", "separate")
 """`shared`: a level's reads and writes share its bandwidth (DOSA's simplification). `separate`: each has its own (Table 6.2)."""
+
+STATIONARY_ORDERS: dict[str, str] = {"outputs": "NPQKCRS", "inputs": "CRSNPQK", "weights": "CKRSNPQ"}
+"""The loop order at level 3, outermost first, that keeps a tensor's tile longest: the loops that do not touch it lie innermost. With
+halo `reload` every other order counts the same as one of these three, or worse."""
+
+SLIDING_ORDERS: dict[str, str] = {"outputs, along R": "NPQKCSR", "inputs, along P": "CRSNQPK", "weights, along P": "CKRSNQP"}
+"""With halo `reuse` it also matters along which axis the window slides: the same three with the other axis innermost."""
+
+INNER_ORDERS: dict[int, str] = {0: "RSCKNPQ", 1: "KCRSNPQ", 2: "RSPQCKN"}
+"""The loop orders inside: at level 1 P, Q, N lie innermost, so that weights stay in the registers as long as they can."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,7 @@ class Counts:
 
 
 def product(numbers: Sequence[Number]) -> Number:
+    """The product of any figures; 1 of none."""
     return math.prod(numbers, start=1)
 
 
@@ -207,8 +218,8 @@ def energies(counts: Counts, per_access: Mapping[str, Number], table: EnergyTabl
 def cycles(counts: Counts, nest: Nest, side: Number, dram_words_per_cycle: Number, latency: str, ops: Operations) -> dict[str, Number]:
     """Cycles that each resource alone would take; the layer takes the largest, as all of them overlap.
 
-    `shared`: accesses over a level's bandwidth, the accumulator's being that of the columns in use (DOSA). `separate`: the larger of reads and
-    writes over the bandwidth of Table 6.3 (Table 6.2).
+    `shared`: accesses over a level's bandwidth, the accumulator's being that of the columns in use (DOSA). `separate`: the larger of
+    reads and writes over the bandwidth of Table 6.3 (Table 6.2).
     """
     if latency not in LATENCIES:
         raise InvalidOption("latency", latency, LATENCIES)

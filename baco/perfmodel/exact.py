@@ -15,10 +15,12 @@ PJ_TO_UJ = 1e-6
 
 
 def shape_of(problem: Problem) -> Shape:
+    """The problem's figures as the equations read them."""
     return Shape(problem.sizes, problem.stride, problem.dilation)
 
 
 def nest_of(mapping: Mapping) -> Nest:
+    """The mapping's figures as the equations read them."""
     levels = (REGISTERS, ACCUMULATOR, DRAM)
     return Nest(
         trips={level: dict(zip(DIMENSIONS, mapping.temporal[level], strict=True)) for level in levels},

@@ -11,6 +11,7 @@ energy = fixed + accumulator accesses x slope x capacity per column + scratchpad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,10 @@ ARRAYS = Operations(where=np.where, minimum=np.minimum, maximum=np.maximum)
 
 FIXED, ACCUMULATOR, SCRATCHPAD, LATENCY, ACCUMULATOR_KIB, SCRATCHPAD_KIB = range(6)
 """Columns of a table: pJ, accesses, accesses, cycles, KiB, KiB."""
+
+
+MOST_AT_ONCE = 300_000
+"""Tiles scored in one piece, to bound the memory this takes."""
 
 
 def divisors(n: int) -> list[int]:
@@ -160,8 +165,16 @@ def tabulate(
 ) -> tuple[Table, int]:
     """The undominated candidates with tile sizes out of `sizes`, and how many were scored.
 
-    One dimension's axis each, so that figures that depend on few dimensions are computed on few numbers.
+    One dimension's axis each, so that figures that depend on few dimensions are computed on few numbers; in parts where there are many.
     """
+    if math.prod(len(s) for s in sizes.values()) > MOST_AT_ONCE:
+        longest = max(sizes, key=lambda d: len(sizes[d]))
+        middle = len(sizes[longest]) // 2
+        halves = [sizes | {longest: part} for part in (sizes[longest][:middle], sizes[longest][middle:])]
+        parts = [tabulate(problem, half, side, space, limits, halo, latency) for half in halves]
+        figures, choices = (np.concatenate([getattr(t, name) for t, _ in parts]) for name in ("figures", "choices"))
+        keep = undominated(figures)
+        return Table(figures[keep], choices[keep], level3_orders(halo)), sum(scored for _, scored in parts)
     axes = np.ix_(*(np.array(sizes[d], dtype=np.int64) for d in DIMENSIONS))
     s_c = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("C")])
     s_k = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("K")])

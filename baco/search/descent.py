@@ -160,7 +160,7 @@ def descend(
     latency: str = "shared",
     tick: Callable[[int], None] | None = None,
 ) -> Iterator[Step]:
-    """Run `steps` steps from `starts` random points, yielding the rounded points before the first step, every ROUND_EVERY, and after the last.
+    """Run `steps` steps from `starts` random points; yield the rounded points before the first step, every ROUND_EVERY, and at the end.
 
     `tick` is called after each step with the mappings scored by it.
     """

@@ -114,9 +114,7 @@ def explore(
     chosen_space = space_named(space) if isinstance(space, str) else space
     limits = Limits(Limits.max_dim if max_dim is None else max_dim, max_scratchpad_kib, max_accumulator_kib)
     if not chosen_space.sides(limits):
-        raise InvalidSearch(
-            "max_dim", f"leaves no array of the {chosen_space.name} space; its smallest has side 2, but max_dim is {limits.max_dim}."
-        )
+        raise InvalidSearch("max_dim", f"must be at least 2, the smallest array of the {chosen_space.name} space, but is {limits.max_dim}.")
     least = len(table.layers) * len(level3_orders(halo))
     if budget < least:
         raise InvalidSearch("budget", f"must be at least {least}, one mapping of each of {len(table.layers)} layers, but is {budget}.")
@@ -184,9 +182,11 @@ def _descend(search: Search) -> None:
     steps = max(0, min(STEPS, share // (starts * per_start) - 1 - STEPS // ROUND_EVERY))
     search.method.append(f"descent from {starts} starting points in {steps} steps")
 
+    whole = (steps + 2 + -(-steps // ROUND_EVERY)) * starts * per_start
+
     def tick(scored: int) -> None:
         search.samples += scored
-        search.tell("descent", 0.6 * search.samples / max(1, (steps + 1) * starts * per_start))
+        search.tell("descent", 0.6 * search.samples / whole)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # small tensors: more threads only wait for each other, and results must not depend on their number
@@ -197,7 +197,7 @@ def _descend(search: Search) -> None:
             for design in step.designs:
                 search.offer(design, "descent")
             search.seen = sorted({d.edp: d for d in [*search.seen, *step.designs]}.values(), key=lambda d: d.edp)[:GUIDES]
-            search.tell("descent", 0.6 * search.samples / max(1, (steps + 1) * starts * per_start))
+            search.tell("descent", 0.6 * search.samples / whole)
     finally:
         torch.set_num_threads(threads)
 
@@ -208,7 +208,7 @@ def _enumerate(search: Search) -> None:
     sides = sorted(search.space.sides(search.limits), key=lambda s: (liked.get(s, GUIDES), -s))
     bounds, whole, scored = [], True, []
     for position, side in enumerate(sides):
-        floor = _floor(search.network, side)
+        floor = _floor(search.network, side, search.latency)
         if floor >= search.best_edp * (1 - GAP):
             bounds.append(floor)
             continue
@@ -254,22 +254,22 @@ def _polish(search: Search) -> None:
     choices = list(best.choices)
     hardware = (best.side, best.accumulator_kib, best.scratchpad_kib)
     for i, layer in enumerate(search.network.layers):
-        if search.samples >= search.budget:
-            break
-        choices[i], scored = polish(layer.problem, choices[i], *hardware, search.space, search.halo, search.latency)
+        left = search.budget - search.samples
+        choices[i], scored = polish(layer.problem, choices[i], *hardware, search.space, search.halo, search.latency, left)
         search.samples += scored
     search.best = replace(best, choices=tuple(choices))
 
 
-def _floor(network: Network, side: int) -> float:
+def _floor(network: Network, side: int, latency: str) -> float:
     """A lower bound on the EDP of any machine of this side: all elements busy, and each tensor crossing DRAM once."""
     energy = cycles = 0.0
     for layer in network.layers:
         p = layer.problem
         # A dilated filter may leave inputs unread, so those are not counted there.
-        tensors = ("weights", "outputs", "inputs") if p.dilation == (1, 1) else ("weights", "outputs")
-        words = sum(p.tile_words(tensor, p.sizes) for tensor in tensors)
-        energy += layer.count * (p.macs * (TABLE_6_3.mac + TABLE_6_3.register) + words * TABLE_6_3.dram)
+        tensors = ("weights", "inputs") if p.dilation == (1, 1) else ("weights",)
+        reads, writes = sum(p.tile_words(tensor, p.sizes) for tensor in tensors), p.tile_words("outputs", p.sizes)
+        energy += layer.count * (p.macs * (TABLE_6_3.mac + TABLE_6_3.register) + (reads + writes) * TABLE_6_3.dram)
+        words = reads + writes if latency == "shared" else max(reads, writes)
         cycles += layer.count * max(p.macs / side**2, words / DRAM_WORDS_PER_CYCLE)
     return energy * PJ_TO_UJ * cycles
 

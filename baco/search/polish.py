@@ -32,13 +32,26 @@ TOLERANCE = 1e-9
 
 
 def polish(
-    problem: Problem, choice: Choice, side: int, accumulator_kib: float, scratchpad_kib: float, space: Space, halo: str, latency: str
+    problem: Problem,
+    choice: Choice,
+    side: int,
+    accumulator_kib: float,
+    scratchpad_kib: float,
+    space: Space,
+    halo: str,
+    latency: str,
+    allowance: float = math.inf,
 ) -> tuple[Choice, int]:
-    """The refined choice, and how many mappings were scored. It costs no more energy and no more cycles, and fits the same hardware."""
+    """The refined choice, and how many mappings were scored, at most `allowance`.
+
+    It costs no more energy and no more cycles than `choice`, and fits the same hardware.
+    """
     orders = level3_orders(halo)
     scored = 0
     while True:
         tiles = _neighbours(problem, choice)
+        if scored + len(tiles) * len(orders) > allowance:
+            return choice, scored
         columns = list(np.array(tiles, dtype=np.int64).T)
         s_c, s_k = (np.array([spatial(t[DIMENSIONS.index(d)], side) for t in tiles]) for d in "CK")
         figures = score(problem, columns, s_c, s_k, side, space, halo=halo, latency=latency)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from baco.workload import DIMENSIONS, Mapping, Problem
 
-MOST_PASSES = 3000
+MOST_PASSES = 1500
 
 
 @st.composite

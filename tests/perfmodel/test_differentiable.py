@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-torch = pytest.importorskip("torch")
 from mapping_cases import cases
 
 from baco.perfmodel import Machine, evaluate, predict
 from baco.perfmodel import differentiable as model
-from baco.perfmodel.equations import HALOS, LATENCIES
+from baco.perfmodel.equations import HALOS, LATENCIES, STATIONARY_ORDERS
 from baco.traffic import PLACES
 from baco.workload import DIMENSIONS, SCRATCHPAD, Problem
 from baco.workloads import network
@@ -40,13 +39,14 @@ def test_tensors_and_whole_numbers_agree(case, halo, latency):
     cost = evaluate(problem, mapping, machine, halo=halo, latency=latency)
     assert float(energy) == pytest.approx(cost.energy_pj, rel=1e-9)
     assert float(cycles) == pytest.approx(cost.cycles, rel=1e-9)
-    rows, words = model.requirements(shape, factors)
-    assert float(rows) == pytest.approx(mapping.accumulator_rows(), rel=1e-9)
+    held = model.requirements(shape, factors)
+    assert float(held.accumulator_rows) == pytest.approx(mapping.accumulator_rows(), rel=1e-9)
     tile = mapping.tile(SCRATCHPAD)
-    assert float(words) == pytest.approx(problem.tile_words("weights", tile) + problem.tile_words("inputs", tile), rel=1e-9)
+    assert float(held.weights) == pytest.approx(problem.tile_words("weights", tile), rel=1e-9)
+    assert float(held.inputs) == pytest.approx(problem.tile_words("inputs", tile), rel=1e-9)
 
 
-@pytest.mark.parametrize("order", sorted(model.STATIONARY_ORDERS.values()))
+@pytest.mark.parametrize("order", sorted(STATIONARY_ORDERS.values()))
 @pytest.mark.parametrize("halo", HALOS)
 @pytest.mark.parametrize("latency", LATENCIES)
 def test_gradients_are_right(order, halo, latency):
@@ -59,9 +59,9 @@ def test_gradients_are_right(order, halo, latency):
 
     def run(tile, spatial):
         factors = model.Factors(torch.zeros(3, 2, 7, dtype=tile.dtype).masked_scatter(free, tile), spatial)
-        rows, words = model.requirements(shape, factors)
+        held = model.requirements(shape, factors)
         side = spatial.exp().amax(dim=(-1, -2))[..., None]
-        capacities = {"accumulator_kib_per_column": rows / 256, "scratchpad_kib": words / 1024}
+        capacities = {"accumulator_kib_per_column": held.accumulator_rows / 256, "scratchpad_kib": (held.weights + held.inputs) / 1024}
         energy, cycles = model.costs(shape, factors, order, side=side, **capacities, halo=halo, latency=latency)
         return energy.log(), cycles.log()
 
