@@ -36,7 +36,7 @@ from baco.workload import DIMENSIONS
 from baco.workloads import Network
 from baco.workloads import network as network_named
 
-DEFAULT_BUDGET = 2_500_000
+DEFAULT_BUDGET = 5_000_000
 STARTS = 24
 STEPS = 225
 LEAST_STEPS = 40

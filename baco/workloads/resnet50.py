@@ -44,4 +44,5 @@ def layers() -> Iterator[Problem]:
 
 
 def resnet50() -> Network:
+    """The distinct layers of ResNet-50 with their counts."""
     return merge("resnet50", layers(), SOURCE)
