@@ -9,6 +9,7 @@ from baco.hardware import GemminiConfig
 from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
     add_entry,
     convert_to_instgem,
+    copies_to_linalg,
     hoist_configs,
     lower_instgem_to_llvm,
     place_in_memories,
@@ -37,6 +38,17 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         "add-entry",
         "lower-instgem-to-llvm",
         "convert-scf-to-cf,convert-index-to-llvm,convert-arith-to-llvm,convert-func-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts",
+        CLEAN,
+    ),
+    "linalg-to-cpu": (
+        "convert-elementwise-to-linalg,one-shot-bufferize",
+        CLEAN,
+        "buffer-deallocation-pipeline",
+        "copies-to-linalg",
+        "convert-linalg-to-loops",
+        CLEAN,
+        "expand-strided-metadata,lower-affine,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,convert-to-llvm",
+        "reconcile-unrealized-casts",
         CLEAN,
     ),
 }

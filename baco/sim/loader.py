@@ -72,7 +72,7 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     elf = _read_elf(program.elf)
     if len(arguments) != len(program.parameters):
         raise ProgramError(f"the kernel takes {len(program.parameters)} arguments, but {len(arguments)} were given.")
-    slots = [_grid_slots(grid)]
+    slots = [grid_slots(grid)]
     low = min(s.address for s in elf.segments) // PAGE * PAGE
     code_end = -(-max(s.address + s.size for s in elf.segments) // PAGE) * PAGE
     top = code_end + GAP
@@ -83,9 +83,9 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     placed: list[tuple[Parameter, np.ndarray, int]] = []
     for parameter, argument in zip(program.parameters, arguments, strict=True):
         if parameter.kind == "scalar":
-            slots.append(_scalar_slot(parameter, argument))
+            slots.append(scalar_slot(parameter, argument))
             continue
-        array = _checked_array(parameter, argument)
+        array = checked_array(parameter, argument)
         address = _shared_address(parameter, array, placed)
         if address is None:
             address = top
@@ -158,7 +158,12 @@ def _slots_address(elf: _Elf, count: int) -> int:
     return address
 
 
-def _grid_slots(grid: Sequence[int]) -> bytes:
+def grid_slots(grid: Sequence[int]) -> bytes:
+    """The three sizes of a grid as the program's first slots.
+
+    Raises:
+        ProgramError: for a grid that cannot be launched.
+    """
     if not 1 <= len(grid) <= GRID_SLOTS:
         raise ProgramError(f"the grid has {len(grid)} dimensions; 1 to {GRID_SLOTS} are allowed.")
     for size in grid:
@@ -167,7 +172,12 @@ def _grid_slots(grid: Sequence[int]) -> bytes:
     return struct.pack("<3q", *grid, *[1] * (GRID_SLOTS - len(grid)))
 
 
-def _scalar_slot(parameter: Parameter, value: object) -> bytes:
+def scalar_slot(parameter: Parameter, value: object) -> bytes:
+    """A scalar argument as its 8-byte slot.
+
+    Raises:
+        ProgramError: if it does not fit its parameter.
+    """
     dtype = np.dtype(parameter.dtype)
     if dtype.kind == "f":
         if not isinstance(value, numbers.Real):
@@ -185,7 +195,12 @@ def _scalar_slot(parameter: Parameter, value: object) -> bytes:
     return struct.pack("<q" if dtype.kind == "i" else "<Q", int(value))
 
 
-def _checked_array(parameter: Parameter, array: object) -> np.ndarray:
+def checked_array(parameter: Parameter, array: object) -> np.ndarray:
+    """An argument as the array that its parameter takes.
+
+    Raises:
+        ProgramError: if it is none.
+    """
     name = f"argument {parameter.name}"
     if not isinstance(array, np.ndarray):
         raise ProgramError(f"{name} must be a NumPy array, but is {type(array).__name__}.")
