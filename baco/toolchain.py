@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from baco import knobs
 from baco.errors import BacoError
 
 RISCV_TARGET = "riscv64-freestanding-none"
@@ -29,9 +30,7 @@ class ToolError(BacoError):
 
 def cache_dir() -> Path:
     """Where BACO keeps what it can make again: $BACO_CACHE_DIR, or `baco` in the user's cache folder."""
-    if chosen := os.environ.get("BACO_CACHE_DIR"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "baco"
+    return knobs.cache_dir.value
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
