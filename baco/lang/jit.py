@@ -25,23 +25,27 @@ from baco.lang.errors import LaunchError
 from baco.lang.types import KernelFacts
 
 if TYPE_CHECKING:
+    from baco.lowering.cpu import CpuProgram, CpuResult
     from baco.lowering.pipelines import Compiled
     from baco.sim import RunResult
 
 Grid = int | Sequence[int] | Callable[[dict[str, Any]], int | Sequence[int]]
+
+CPU = "cpu"
+"""The backend that runs a kernel in this process, past the accelerator and its compiler; see :mod:`baco.lowering.cpu`."""
 
 
 @dataclass(frozen=True)
 class Specialisation:
     """A kernel compiled for one signature and machine, and what its text says about its arrays."""
 
-    compiled: Compiled
+    compiled: Compiled | CpuProgram
     facts: KernelFacts
     signature: Any
 
     @property
     def asm(self) -> dict[str, str | bytes]:
-        """Each stage's text under its name: baco, linalg, instgem, llvm, riscv; and elf, the bytes."""
+        """Each stage's text under its name: baco, linalg, instgem, llvm, riscv; and elf, the bytes. On the CPU: linalg, llvm."""
         return self.compiled.asm
 
     @property
@@ -67,16 +71,17 @@ class JITFunction:
     def __call__(self, *_: object, **__: object) -> None:
         raise LaunchError(f"kernel {self.__name__} needs a launch grid: {self.__name__}[grid](...).")
 
-    def __getitem__(self, grid: Grid) -> Callable[..., RunResult]:
+    def __getitem__(self, grid: Grid) -> Callable[..., RunResult | CpuResult]:
         return functools.partial(self.run, grid=grid)
 
     def run(
         self, *arguments: object, grid: Grid, hardware: GemminiConfig | None = None, backend: str = "functional", **keywords: object
-    ) -> RunResult:
+    ) -> RunResult | CpuResult:
         """Compile if needed, and run every program instance of the grid.
 
         Arrays are NumPy arrays or CPU tensors; those the kernel stores to hold the result afterwards. `hardware` is the machine to
-        compile for and run on (gemmini-default if not given).
+        compile for and run on (gemmini-default if not given). `backend="cpu"` runs the kernel in this process instead, without the
+        accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed.
 
         Raises:
             LaunchError: if the grid or the arguments do not fit the kernel.
@@ -86,11 +91,14 @@ class JITFunction:
         from baco import sim
 
         bound = self.bind(arguments, keywords)
-        special = self._specialise(bound, hardware or GemminiConfig())
+        special = self._specialise(bound, CPU if backend == CPU else hardware or GemminiConfig())
         sizes = launch.grid_sizes(self.__name__, grid, bound)
         launch.check_extents(self.__name__, special.facts.extents, bound)
         names = [name for name, _, _ in special.signature.runtime]
-        return sim.run(special.program, special.compiled.config, [launch.plain(bound[n]) for n in names], sizes, backend=backend)
+        values = [launch.plain(bound[n]) for n in names]
+        if backend == CPU:
+            return special.compiled.run(values, sizes)
+        return sim.run(special.program, special.compiled.config, values, sizes, backend=backend)
 
     def warmup(self, *arguments: object, grid: Grid = (1,), hardware: GemminiConfig | None = None, **keywords: object) -> Specialisation:
         """Compile without running. An array may be given as its NumPy dtype alone.
@@ -115,22 +123,24 @@ class JITFunction:
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    def _specialise(self, bound: Mapping[str, Any], hardware: GemminiConfig) -> Specialisation:
+    def _specialise(self, bound: Mapping[str, Any], target: GemminiConfig | str) -> Specialisation:
         signature = launch.signature_of(self.__name__, bound, self.constexprs)
-        key = (signature, hardware)
+        key = (signature, target)
         if key not in self.specialisations:
-            self.specialisations[key] = self._compile(signature, hardware)
+            self.specialisations[key] = self._compile(signature, target)
         return self.specialisations[key]
 
-    def _compile(self, signature: Any, hardware: GemminiConfig) -> Specialisation:
+    def _compile(self, signature: Any, target: GemminiConfig | str) -> Specialisation:
         from baco.lang.frontend import read_kernel
+        from baco.lowering.cpu import compile_kernel_for_cpu
         from baco.lowering.pipelines import compile_kernel
         from baco.sim.program import Parameter
 
         module, facts = read_kernel(self.source, self._namespace(), signature)
         kinds = {"pointer": "buffer", "scalar": "scalar"}
         parameters = tuple(Parameter(n, kinds[kind], dtype, n in facts.stored) for n, kind, dtype in signature.runtime)
-        return Specialisation(compile_kernel(module, parameters, hardware), facts, signature)
+        compiled = compile_kernel_for_cpu(module, parameters) if target == CPU else compile_kernel(module, parameters, target)
+        return Specialisation(compiled, facts, signature)
 
     @functools.cached_property
     def source(self) -> Any:

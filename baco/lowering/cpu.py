@@ -61,6 +61,16 @@ class CpuProgram:
         return CpuResult(sizes[0] * sizes[1] * sizes[2])
 
 
+def compile_kernel_for_cpu(module: ir.Module, parameters: tuple[Parameter, ...]) -> CpuProgram:
+    """Compile a kernel in the baco dialect.
+
+    Raises:
+        CompilationError: if the kernel cannot be compiled.
+    """
+    run_passes(module, PIPELINES["baco-to-linalg"])
+    return compile_cpu(module, parameters)
+
+
 def compile_cpu(module: ir.Module | str, parameters: tuple[Parameter, ...]) -> CpuProgram:
     """Compile a kernel in the linalg stage, given as text or as a module, which is then lowered in place.
 
