@@ -8,6 +8,7 @@ The compiler and the simulator are imported when a layer is realised, not before
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KERNELS = "kernels"
+REALISED_FILE = "realised.json"
 SEED = 1
 KINDS = ("1x1 convolution", "strided 1x1 convolution", "fully connected", "3x3 convolution", "matrix product")
 """Layers of these kinds are realised, where the network has them: the one of each with the fewest multiply-accumulates."""
@@ -135,7 +137,7 @@ def realise(
     """Compile and run layers of a result (those named, "all", or by default the smallest of each kind) on its hardware.
 
     In the paper space the programs run on the smallest buildable machine that holds the chosen mappings. With `out`, each layer's ELF and
-    stage texts go to `out/kernels/<layer>/`. `progress` is told what is being done.
+    stage texts go to `out/kernels/<layer>/`, and the comparison to `out/realised.json`. `progress` is told what is being done.
     """
     if layers == "all":
         layers = [r.layer.name for r in result.layers]
@@ -146,6 +148,8 @@ def realise(
         if progress:
             progress(f"compiling and running {entry.layer.name} ({entry.layer.kind})")
         done.append(realise_layer(entry, config, Path(out) / KERNELS if out is not None else None))
+    if out is not None:
+        _write(Path(out) / REALISED_FILE, json.dumps([layer.to_dict() for layer in done], indent=1) + "\n")
     return done
 
 
@@ -214,10 +218,14 @@ def reference(problem: Problem, inputs: NDArray[np.int8], weights: NDArray[np.in
 
 def write_kernel(folder: Path, asm: dict[str, str | bytes], elf: bytes) -> None:
     """Write the program and each stage's text."""
+    _write(folder / "program.elf", elf)
+    for stage, text in asm.items():
+        if isinstance(text, str):
+            _write(folder / f"{stage}.txt", text)
+
+
+def _write(path: Path, data: bytes | str) -> None:
     try:
-        atomic_write(folder / "program.elf", elf)
-        for stage, text in asm.items():
-            if isinstance(text, str):
-                atomic_write(folder / f"{stage}.txt", text)
+        atomic_write(path, data)
     except OSError as error:
-        raise OutputFolder(folder, f"cannot write the compiled kernel: {error.strerror}.") from error
+        raise OutputFolder(path.parent, f"cannot write {path.name}: {error.strerror}.") from error

@@ -10,9 +10,10 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColum
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from baco.perfmodel.exact import PJ_TO_UJ
 from baco.search.progress import Event, Progress
 from baco.search.realise import Realised
-from baco.search.result import ExploreResult, NetworkResult
+from baco.search.result import ExploreResult
 
 PHASES = {"descent": "gradient descent", "enumeration": "enumeration", "done": "done"}
 
@@ -70,37 +71,26 @@ def _edp(value: float | None) -> str:
     return "-" if value is None else f"{value:.4e}"
 
 
-def machine_words(network: NetworkResult) -> str:
-    """The hardware in a few words."""
-    m = network.machine
-    return f"{m.side} x {m.side} array, scratchpad {m.scratchpad_kib:g} KiB, accumulator {m.accumulator_kib:g} KiB"
+WIDE = 150
+"""Columns of a terminal that has room for the mappings."""
 
 
-def layer_table(result: ExploreResult) -> Table:
+def layer_table(result: ExploreResult, mappings: bool = True) -> Table:
     """Each layer of the chosen design, beside the baseline."""
-    table = Table(title=f"{result.network}: one run of each layer, beside {result.baseline.label}", title_justify="left")
-    for heading, justify in (
-        ("layer", "left"),
-        ("count", "right"),
-        ("energy uJ", "right"),
-        ("cycles", "right"),
-        ("bound by", "left"),
-        ("default uJ", "right"),
-        ("default cycles", "right"),
-        ("mapping", "left"),
-    ):
-        table.add_column(heading, justify=justify, no_wrap=heading != "mapping", overflow="fold")
+    table = Table(title=f"{result.network}: one run of each layer, beside {result.baseline.label}", title_justify="left", pad_edge=False)
+    table.add_column("layer", no_wrap=True)
+    for heading in ("count", "energy\nuJ", "cycles"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("bound\nby", no_wrap=True)
+    for heading in ("default\nuJ", "default\ncycles"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if mappings:
+        table.add_column("mapping", overflow="fold")
     for ours, default in zip(result.design.layers, result.baseline.layers, strict=True):
-        table.add_row(
-            ours.layer.name,
-            str(ours.layer.count),
-            f"{ours.cost.energy_pj / 1e6:,.1f}",
-            f"{ours.cost.cycles:,.0f}",
-            ours.cost.binding,
-            f"{default.cost.energy_pj / 1e6:,.1f}",
-            f"{default.cost.cycles:,.0f}",
-            str(ours.mapping),
-        )
+        cells = [ours.layer.name, str(ours.layer.count)]
+        cells += [f"{ours.cost.energy_pj * PJ_TO_UJ:,.1f}", f"{ours.cost.cycles:,.0f}", ours.cost.binding]
+        cells += [f"{default.cost.energy_pj * PJ_TO_UJ:,.1f}", f"{default.cost.cycles:,.0f}"]
+        table.add_row(*cells, *([str(ours.mapping)] if mappings else []))
     return table
 
 
@@ -137,7 +127,7 @@ def print_result(result: ExploreResult, console: Console | None = None) -> None:
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, 200)  # nobody resizes a log: no reason to fold
-    console.print(layer_table(result))
+    console.print(layer_table(result, mappings=console.width >= WIDE))
     console.print(summary_table(result))
     console.print(closing_line(result), soft_wrap=True, highlight=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ def test_every_layer_does_what_was_predicted(realised):
 
 def test_kernels_are_written(realised):
     folder, layers = realised
+    assert [entry["equal"] for entry in json.loads((folder / "realised.json").read_text())] == [True] * len(layers)
     for layer in layers:
         kernel = folder / "kernels" / layer.name
         assert (kernel / "program.elf").read_bytes()[:4] == b"\x7fELF"
