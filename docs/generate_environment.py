@@ -18,8 +18,8 @@ def page() -> str:
         [
             "# Environment variables",
             "",
-            "`make docs` writes this page from `baco/knobs.py`. Each variable can also be set from Python, by its name without `BACO_` in small",
-            "letters: `knobs.interpret.value = True`, or `with knobs.interpret.scope(True):`. A value set from Python wins.",
+            "`make docs` writes this page from `baco/knobs.py`. Each variable can also be set from Python, by its name without",
+            "`BACO_` in small letters: `knobs.interpret.value = True`, or `with knobs.interpret.scope(True):`. What Python sets wins.",
             "",
             "| variable | value | default | what it does |",
             "| --- | --- | --- | --- |",
