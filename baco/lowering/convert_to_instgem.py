@@ -21,15 +21,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from baco import isa
-from baco.dialects.mlir import DYNAMIC, func, ir
+from baco.dialects.mlir import DYNAMIC, arith, func, ir, llvm, memref
 from baco.hardware import GemminiConfig
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import ACCUMULATOR, MEMORY, ON_THE_WAY_OUT, ROW
-from baco.lowering.rebuild import Rebuilder, argument_names, new_function
+from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function
 from baco.lowering.structure_pointers import REQUANTISE
-from baco.lowering.tile_to_dim import WEIGHTS_IN_ARRAY, is_on_chip, root
+from baco.lowering.tile_to_dim import HOST, WEIGHTS_IN_ARRAY, is_on_chip, root
 
 IDENTITY = isa.float_bits(1.0)
 
@@ -71,14 +71,62 @@ def run(module: ir.Module) -> None:
     i64 = ir.IntegerType.get_signless(64)
     types = [i64 if isinstance(t, ir.UnrankedMemRefType) else t for t in old.type.inputs]
     new = new_function(old, types, argument_names(old))
-    rebuilder = Rebuilder(_HANDLERS)
-    rebuilder.config = get_hardware(module)
-    rebuilder.shared = _read_and_written(old)
-    rebuilder.values.update(zip(old.arguments, new.arguments, strict=True))
+    rebuilder = _Converter(old, get_hardware(module))
     with ir.InsertionPoint(new.entry_block), old.location:
+        for before, after in zip(old.arguments, new.arguments, strict=True):
+            rebuilder.argument(before, after)
         Emitter(rebuilder.config).config_ex()
         rebuilder.block(old.entry_block.operations)
     old.erase()
+
+
+class _Converter(Rebuilder):
+    """`views` says where each buffer is for the accelerator; `values` holds what the host core uses, buffers only where it needs them."""
+
+    def __init__(self, kernel: func.FuncOp, config: GemminiConfig) -> None:
+        super().__init__(_HANDLERS)
+        self.config = config
+        self.shared = _read_and_written(kernel)
+        self.views: dict[ir.Value, OnChip | InDram | None] = {}
+
+    def argument(self, before: ir.Value, after: ir.Value) -> None:
+        """An argument of the kernel: a buffer is its address now, and a memref as well if the host core works on it."""
+        if isinstance(before.type, ir.UnrankedMemRefType):
+            self.views[before] = InDram(after, 0, before.type.element_type.width // 8)
+            if _used_by_host(before):
+                self.values[before] = buffer_at(after, before.type.element_type)
+        else:
+            self.values[before] = after
+
+
+def _used_by_host(buffer: ir.Value) -> bool:
+    """Whether an operation of the host core takes a buffer, or a view of it."""
+    views = ("memref.subview", "memref.reinterpret_cast", "memref.cast")
+    for use in buffer.uses:
+        if use.owner.name in views and _used_by_host(use.owner.results[0]):
+            return True
+        if HOST in use.owner.attributes or use.owner.name in ("memref.load", "memref.store"):
+            return True
+    return False
+
+
+def buffer_at(address: ir.Value, element: ir.Type) -> ir.Value:
+    """A memref of what lies at an address, to be given its shape by a reinterpret_cast."""
+    pointer = llvm.IntToPtrOp(ir.Type.parse("!llvm.ptr"), address).result
+    struct = ir.Type.parse("!llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>")
+    i64 = ir.IntegerType.get_signless(64)
+    descriptor = llvm.UndefOp(struct).result
+    for position, value in (
+        ([0], pointer),
+        ([1], pointer),
+        ([2], constant(0, i64)),
+        ([3, 0], constant(1, i64)),
+        ([4, 0], constant(1, i64)),
+    ):
+        descriptor = llvm.InsertValueOp(descriptor, value, position).result
+    return ir.Operation.create(
+        "builtin.unrealized_conversion_cast", results=[ir.MemRefType.get([DYNAMIC], element)], operands=[descriptor]
+    ).result
 
 
 def _read_and_written(kernel: func.FuncOp) -> set[ir.Value]:
@@ -89,14 +137,14 @@ def _read_and_written(kernel: func.FuncOp) -> set[ir.Value]:
     return read & written
 
 
-def _alloc(r: Rebuilder, op: ir.OpView) -> None:
+def _alloc(r: _Converter, op: ir.OpView) -> None:
     memory = ir.StringAttr(op.operation.attributes[MEMORY]).value
     if memory == ON_THE_WAY_OUT:
-        r.values[op.result] = None
+        r.views[op.result] = None
         return
     shape = ir.MemRefType(op.result.type).shape
     row = ir.IntegerAttr(op.operation.attributes[ROW]).value
-    r.values[op.result] = OnChip(memory, row, shape[0], 2 if memory == ACCUMULATOR else _load_id(op.result))
+    r.views[op.result] = OnChip(memory, row, shape[0], 2 if memory == ACCUMULATOR else _load_id(op.result))
 
 
 def _load_id(block: ir.Value) -> int:
@@ -110,7 +158,23 @@ def _load_id(block: ir.Value) -> int:
     return 0
 
 
-def _reinterpret_cast(r: Rebuilder, op: ir.OpView) -> None:
+def _get_global(r: _Converter, op: ir.OpView) -> None:
+    """A buffer of the program's own."""
+    r.clone(op)
+    type_ = ir.MemRefType(op.result.type)
+    index = memref.ExtractAlignedPointerAsIndexOp(r[op.result]).result
+    size = type_.element_type.width // 8
+    r.views[op.result] = InDram(arith.IndexCastOp(ir.IntegerType.get_signless(64), index).result, _row_elements(type_) * size, size)
+
+
+def _row_elements(type_: ir.MemRefType) -> int:
+    strides = type_.get_strides_and_offset()[0]
+    return strides[0] if strides else 1
+
+
+def _reinterpret_cast(r: _Converter, op: ir.OpView) -> None:
+    if _used_by_host(op.result):
+        r.clone(op)
     type_ = ir.MemRefType(op.result.type)
     size = type_.element_type.width // 8
     e = Emitter(r.config)
@@ -118,25 +182,28 @@ def _reinterpret_cast(r: Rebuilder, op: ir.OpView) -> None:
     static_offset = next(iter(ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"])))
     offset = dynamic.pop(0) if static_offset == DYNAMIC else static_offset
     strides = [dynamic.pop(0) if s == DYNAMIC else s for s in ir.DenseI64ArrayAttr(op.operation.attributes["static_strides"])]
-    if strides[-1] != 1:
-        raise UnsupportedOperation("Gemmini moves rows of contiguous elements: the innermost stride must be 1.", location_of(op))
-    r.values[op.result] = InDram(e.add(r[op.operation.operands[0]], e.mul(offset, size)), e.mul(strides[0], size), size)
+    base = r.views[op.operation.operands[0]]
+    r.views[op.result] = InDram(e.add(base.address, e.mul(offset, size)), e.mul(strides[0], size), size)
 
 
-def _subview(r: Rebuilder, op: ir.OpView) -> None:
-    source = r[op.operation.operands[0]]
+def _subview(r: _Converter, op: ir.OpView) -> None:
+    if _used_by_host(op.result):
+        r.clone(op)
+    source = r.views[op.operation.operands[0]]
+    if len(ir.MemRefType(op.result.type).shape) != 2:
+        return
     e = Emitter(r.config)
     operands = list(op.operation.operands)[1:]
     offsets = [r[operands.pop(0)] if o == DYNAMIC else o for o in ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"])]
     rows, cols = (o if isinstance(o, int) else e.i64(o) for o in offsets)
     if isinstance(source, InDram):
         moved = e.add(e.mul(rows, source.row_stride), e.mul(cols, source.element_bytes))
-        r.values[op.result] = replace(source, address=e.add(source.address, moved))
+        r.views[op.result] = replace(source, address=e.add(source.address, moved))
     else:
-        r.values[op.result] = replace(source, row=e.add(source.row, rows), column=e.add(source.column, cols))
+        r.views[op.result] = replace(source, row=e.add(source.row, rows), column=e.add(source.column, cols))
 
 
-def _sizes(r: Rebuilder, view: ir.Value) -> list[ir.Value | int]:
+def _sizes(r: _Converter, view: ir.Value) -> list[ir.Value | int]:
     """Rows and columns of a view: numbers, or the values its subview was made with."""
     shape = list(ir.MemRefType(view.type).shape)
     if DYNAMIC not in shape:
@@ -153,31 +220,25 @@ def _local(e: Emitter, view: OnChip, config: GemminiConfig, flags: int = 0) -> i
     return e.add(row, flags | (isa.ACCUMULATOR_BIT if view.memory == ACCUMULATOR else 0))
 
 
-def _fill(r: Rebuilder, op: ir.OpView) -> None:
+def _fill(r: _Converter, op: ir.OpView) -> None:
     """Zeros come from an mvin whose DRAM address is 0: the DMA writes zeros and reads nothing."""
-    value, destination = op.operation.operands
-    owner = value.owner
-    if isinstance(owner, ir.Block) or owner.name != "arith.constant" or ir.IntegerAttr(owner.attributes["value"]).value != 0:
-        raise UnsupportedOperation("Gemmini can fill a block only with zeros.", location_of(op))
-    view, e = r[destination], Emitter(r.config)
+    destination = op.operation.operands[1]
+    view, e = r.views[destination], Emitter(r.config)
     rows, cols = _sizes(r, destination)
     e.config_ld(load_id=2, dram_stride=0, block_stride=view.block_rows)
     e.mvin(2, 0, _local(e, view, r.config), cols, rows)
 
 
-def _copy(r: Rebuilder, op: ir.OpView) -> None:
+def _copy(r: _Converter, op: ir.OpView) -> None:
     source, destination = op.operation.operands
-    from_, to = r[source], r[destination]
+    from_, to = r.views[source], r.views[destination]
     if isinstance(from_, InDram) and isinstance(to, OnChip):
         _mvin(r, from_, to, *_sizes(r, source), wait=root(source) in r.shared)
-    elif isinstance(from_, OnChip) and isinstance(to, InDram):
-        _mvout(r, from_, to, *_sizes(r, source))
     else:
-        reason = "this needs a block copied from one place on the chip to another, which Gemmini cannot do; load it again instead."
-        raise UnsupportedOperation(reason, location_of(op))
+        _mvout(r, from_, to, *_sizes(r, source))
 
 
-def _mvin(r: Rebuilder, source: InDram, to: OnChip, rows: ir.Value | int, cols: ir.Value | int, *, wait: bool) -> None:
+def _mvin(r: _Converter, source: InDram, to: OnChip, rows: ir.Value | int, cols: ir.Value | int, *, wait: bool) -> None:
     e = Emitter(r.config)
     if wait:
         e.fence()
@@ -185,7 +246,7 @@ def _mvin(r: Rebuilder, source: InDram, to: OnChip, rows: ir.Value | int, cols: 
     e.mvin(to.load_id, source.address, _local(e, to, r.config), cols, rows)
 
 
-def _mvout(r: Rebuilder, source: OnChip, to: InDram, rows: ir.Value | int, cols: ir.Value | int) -> None:
+def _mvout(r: _Converter, source: OnChip, to: InDram, rows: ir.Value | int, cols: ir.Value | int) -> None:
     e = Emitter(r.config)
     leaving = source.leaving or Requantised()
     scale = IDENTITY if leaving.scale is None else e.float_bits(leaving.scale)
@@ -194,31 +255,24 @@ def _mvout(r: Rebuilder, source: OnChip, to: InDram, rows: ir.Value | int, cols:
     e.mvout(to.address, _local(e, source, r.config, isa.FULL_WIDTH_BIT if raw else 0), cols, rows)
 
 
-def _matmul(r: Rebuilder, op: ir.OpView) -> None:
+def _matmul(r: _Converter, op: ir.OpView) -> None:
     a, b, c = op.operation.operands
     (m, k), n = ir.MemRefType(a.type).shape, ir.MemRefType(c.type).shape[1]
-    for operand, view in ((a, r[a]), (b, r[b])):
-        if not isinstance(view, OnChip) or view.memory == ACCUMULATOR or view.leaving:
-            shape = "x".join(str(s) for s in ir.MemRefType(root(operand).type).shape)
-            reason = f"a dot takes int8 blocks loaded from memory, but its {shape} operand is on its way out; store it and load it again."
-            raise UnsupportedOperation(reason, location_of(op))
     e = Emitter(r.config)
     reuse = WEIGHTS_IN_ARRAY in op.operation.attributes
-    weights = (isa.GARBAGE, r.config.dim, r.config.dim) if reuse else (_local(e, r[b], r.config), n, k)
-    e.preload(weights, (_local(e, r[c], r.config, isa.ACCUMULATE_BIT), n, m))
-    e.compute((_local(e, r[a], r.config), k, m), preloaded=not reuse)
+    weights = (isa.GARBAGE, r.config.dim, r.config.dim) if reuse else (_local(e, r.views[b], r.config), n, k)
+    e.preload(weights, (_local(e, r.views[c], r.config, isa.ACCUMULATE_BIT), n, m))
+    e.compute((_local(e, r.views[a], r.config), k, m), preloaded=not reuse)
 
 
-def _generic(r: Rebuilder, op: ir.OpView) -> None:
+def _generic(r: _Converter, op: ir.OpView) -> None:
     """A requantisation costs nothing: the store path does it. Its destination becomes a view of the accumulator that says how."""
-    if REQUANTISE not in op.operation.attributes:
-        raise UnsupportedOperation("Gemmini has no instruction for this elementwise expression.", location_of(op))
     source, destination = op.operation.operands
     _check_untouched(op, root(source), destination)
     relu = ir.StringAttr(ir.DictAttr(op.operation.attributes[REQUANTISE])["activation"]).value == "relu"
     scale = next((o.operands[1] for o in op.regions[0].blocks[0].operations if o.operation.name == "arith.mulf"), None)
     scale = scale and r.values.get(scale, scale)
-    r.values[destination] = replace(r[source], leaving=Requantised(scale, relu))
+    r.views[destination] = replace(r.views[source], leaving=Requantised(scale, relu))
 
 
 def _check_untouched(op: ir.OpView, accumulator: ir.Value, result: ir.Value) -> None:
@@ -253,12 +307,18 @@ def _writes(op: ir.OpView) -> Iterator[ir.Value]:
     return (o.operation.operands[len(o.operation.operands) - 1] for o in _operations(op) if o.operation.name in writers)
 
 
+def _unless_host(handler: Handler) -> Handler:
+    """Operations of the host core are copied as they are."""
+    return lambda r, op: r.clone(op) if HOST in op.operation.attributes else handler(r, op)
+
+
 _HANDLERS = {
+    "memref.get_global": _get_global,
     "memref.alloc": _alloc,
     "memref.reinterpret_cast": _reinterpret_cast,
     "memref.subview": _subview,
     "memref.copy": _copy,
-    "linalg.fill": _fill,
-    "linalg.matmul": _matmul,
-    "linalg.generic": _generic,
+    "linalg.fill": _unless_host(_fill),
+    "linalg.matmul": _unless_host(_matmul),
+    "linalg.generic": _unless_host(_generic),
 }

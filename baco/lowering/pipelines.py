@@ -13,6 +13,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     hoist_configs,
     lower_instgem_to_llvm,
     place_in_memories,
+    split_host_work,
     structure_pointers,
     tile_to_dim,
 )
@@ -23,21 +24,24 @@ from baco.sim.program import Parameter, Program
 CLEAN = "canonicalize,cse"
 
 PIPELINES: dict[str, tuple[str, ...]] = {
-    "baco-to-linalg": ("structure-pointers", CLEAN),
+    "baco-to-linalg": ("structure-pointers", f"convert-elementwise-to-linalg,linalg-fuse-elementwise-ops,{CLEAN}"),
     "linalg-to-instgem": (
         f"one-shot-bufferize,{CLEAN}",
+        "split-host-work",
+        CLEAN,
         "tile-to-dim",
         CLEAN,
         "place-in-memories",
         "convert-to-instgem",
-        CLEAN,
+        f"convert-linalg-to-loops,{CLEAN}",
         "hoist-configs",
         CLEAN,
     ),
     "instgem-to-llvm": (
         "add-entry",
         "lower-instgem-to-llvm",
-        "convert-scf-to-cf,convert-index-to-llvm,convert-arith-to-llvm,convert-func-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts",
+        "expand-strided-metadata,lower-affine,arith-expand,convert-scf-to-cf,convert-math-to-llvm,convert-index-to-llvm",
+        "finalize-memref-to-llvm,convert-arith-to-llvm,convert-func-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts",
         CLEAN,
     ),
     "linalg-to-cpu": (

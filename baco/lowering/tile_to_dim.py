@@ -26,6 +26,8 @@ from baco.lowering.passes import get_hardware, kernel_of, register
 from baco.lowering.rebuild import constant, known
 
 WEIGHTS_IN_ARRAY = "baco.weights_in_array"
+HOST = "baco.host"
+"""Marks an operation that runs on the host core; it is left whole."""
 
 
 @register("tile-to-dim")
@@ -34,7 +36,7 @@ def run(module: ir.Module) -> None:
     config = get_hardware(module)
     for op in list(_walk(kernel_of(module).entry_block)):
         tile = _TILERS.get(op.operation.name)
-        if tile:
+        if tile and HOST not in op.operation.attributes:
             with ir.InsertionPoint(op), op.location:
                 tile(op, config)
             op.operation.erase()
@@ -109,8 +111,9 @@ def root(value: ir.Value) -> ir.Value:
 
 
 def is_on_chip(value: ir.Value) -> bool:
-    """Whether a buffer is one of the kernel's blocks rather than an argument in DRAM."""
-    return not isinstance(root(value).owner, ir.Block)
+    """Whether a buffer is a block of the kernel on the chip, rather than an argument or the host's."""
+    owner = root(value).owner
+    return not isinstance(owner, ir.Block) and owner.name == "memref.alloc"
 
 
 def _sizes(value: ir.Value) -> list[int | ir.Value]:
