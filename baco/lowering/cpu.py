@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from baco.dialects.mlir import context, ir, llvm
+from baco.dialects.mlir import context, ir
 from baco.lowering.errors import CompilationError
+from baco.lowering.llvm_text import translate
 from baco.lowering.passes import kernel_of, run_passes
 from baco.lowering.pipelines import PIPELINES
 from baco.sim.errors import ProgramError
@@ -83,8 +84,8 @@ def compile_cpu(module: ir.Module | str, parameters: tuple[Parameter, ...]) -> C
     asm = {"linalg": str(module)}
     with module.context:
         kernel_of(module).attributes["sym_name"] = ir.StringAttr.get(ENTRY)
-        run_passes(module, PIPELINES["linalg-to-cpu"])
-        asm["llvm"] = llvm.translate_module_to_llvmir(module.operation)
+    run_passes(module, PIPELINES["linalg-to-cpu"])
+    asm["llvm"] = translate(module)
     return CpuProgram(parameters, asm, _HostCode(asm["llvm"], parameters))
 
 

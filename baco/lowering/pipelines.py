@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from baco.dialects.mlir import context, ir, llvm
+from baco.dialects.mlir import ir
 from baco.hardware import GemminiConfig
 from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
     add_entry,
@@ -18,6 +18,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     tile_to_dim,
 )
 from baco.lowering.codegen import generate
+from baco.lowering.llvm_text import translate
 from baco.lowering.passes import run_passes, set_hardware
 from baco.sim.program import Parameter, Program
 
@@ -45,7 +46,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         CLEAN,
     ),
     "linalg-to-cpu": (
-        "convert-elementwise-to-linalg,one-shot-bufferize",
+        "convert-elementwise-to-linalg,one-shot-bufferize{allow-return-allocs-from-loops=true}",
         CLEAN,
         "buffer-deallocation-pipeline",
         "copies-to-linalg",
@@ -99,5 +100,4 @@ def finish(module: ir.Module, parameters: tuple[Parameter, ...], config: Gemmini
 def to_llvm_ir(module: ir.Module) -> str:
     """LLVM IR of a module in the instgem dialect."""
     run_passes(module, PIPELINES["instgem-to-llvm"])
-    with context():
-        return llvm.translate_module_to_llvmir(module.operation)
+    return translate(module)
