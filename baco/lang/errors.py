@@ -8,6 +8,7 @@ from baco.lowering.errors import CompilationError, OutOfResources, SourceLocatio
 __all__ = [
     "CompilationError",
     "CompileTimeAssertionFailure",
+    "InterpreterError",
     "KernelTypeError",
     "LaunchError",
     "OutOfResources",
@@ -37,6 +38,17 @@ class SemanticError(Exception):
 
 class OutsideKernel(BacoError):
     """A builtin called from ordinary Python."""
+
+
+class InterpreterError(BacoError):
+    """A fault in a kernel that runs as plain Python. Attributes: `reason`, `instance` (its grid position), `location`."""
+
+    def __init__(self, reason: str, instance: tuple[int, int, int], location: SourceLocation | None = None) -> None:
+        self.reason = reason
+        self.instance = instance
+        self.location = location
+        where = f"{location.file}:{location.line}:{location.column}: " if location else ""
+        super().__init__(f"{where}in program instance {instance}: {reason}{location.excerpt() if location else ''}")
 
 
 class LaunchError(BacoError):

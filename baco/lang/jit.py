@@ -19,9 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from baco import knobs
 from baco.hardware import GemminiConfig
 from baco.lang import launch
 from baco.lang.errors import LaunchError
+from baco.lang.language import INTERPRETER
 from baco.lang.types import KernelFacts
 
 if TYPE_CHECKING:
@@ -53,11 +55,13 @@ class Specialisation:
         return self.compiled.program
 
 
-@dataclass
+@dataclass(eq=False)
 class JITFunction:
     """A kernel. Index it with a launch grid and call the result: ``kernel[grid](*arguments, **meta)``."""
 
     function: Callable[..., Any]
+    interpret: bool = False
+    """Whether launches run it as plain Python; see :mod:`baco.lang.interpreter`."""
     specialisations: dict[Any, Specialisation] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,7 +72,10 @@ class JITFunction:
             raise LaunchError(f"kernel {self.__name__}: parameter {unusual[0]!r} must be a plain one, without * or /.")
         self.constexprs = frozenset(p.name for p in self.parameters if _is_constexpr(p.annotation))
 
-    def __call__(self, *_: object, **__: object) -> None:
+    def __call__(self, *arguments: object, **keywords: object) -> Any:
+        interpreter = INTERPRETER.get()
+        if interpreter is not None:
+            return interpreter.call(self.function, *arguments, **keywords)
         raise LaunchError(f"kernel {self.__name__} needs a launch grid: {self.__name__}[grid](...).")
 
     def __getitem__(self, grid: Grid) -> Callable[..., RunResult | CpuResult]:
@@ -81,7 +88,8 @@ class JITFunction:
 
         Arrays are NumPy arrays or CPU tensors; those the kernel stores to hold the result afterwards. `hardware` is the machine to
         compile for and run on (gemmini-default if not given). `backend="cpu"` runs the kernel in this process instead, without the
-        accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed.
+        accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed. An interpreted
+        kernel runs as plain Python, whatever the backend, and counts nothing either.
 
         Raises:
             LaunchError: if the grid or the arguments do not fit the kernel.
@@ -91,6 +99,11 @@ class JITFunction:
         from baco import sim
 
         bound = self.bind(arguments, keywords)
+        if self.interpret:
+            from baco.lang import interpreter
+
+            interpreter.run(self.__name__, self.function, bound, self.constexprs, launch.grid_sizes(self.__name__, grid, bound))
+            return sim.RunResult(sim.Counters(), 0)
         special = self._specialise(bound, CPU if backend == CPU else hardware or GemminiConfig())
         sizes = launch.grid_sizes(self.__name__, grid, bound)
         launch.check_extents(self.__name__, special.facts.extents, bound)
@@ -168,6 +181,11 @@ def _is_constexpr(annotation: object) -> bool:
     return name.split(".")[-1] == "constexpr"
 
 
-def jit(function: Callable[..., Any]) -> JITFunction:
-    """Make a kernel of a function; see the module's description."""
-    return JITFunction(function)
+def jit(function: Callable[..., Any] | None = None, *, interpret: bool | None = None) -> Any:
+    """Make a kernel of a function; see the module's description.
+
+    `interpret` runs it as plain Python over NumPy instead, with `print` and `breakpoint()`; if it is not given, BACO_INTERPRET decides.
+    """
+    if function is None:
+        return functools.partial(jit, interpret=interpret)
+    return JITFunction(function, knobs.interpret.value if interpret is None else interpret)

@@ -1,0 +1,123 @@
+"""Kernels as plain Python over NumPy, one program instance after the other: ``BACO_INTERPRET=1`` or ``@baco.jit(interpret=True)``.
+
+The kernel's own function runs, so `print`, `breakpoint()` and stepping work inside it. While it runs, the functions of
+:mod:`baco.language` come here by name, are done by :mod:`baco.lang.interpreter_builtins`, and work on the values of
+:mod:`baco.lang.interpreter_values`. Sizes and offsets are Python integers; a float argument is a NumPy float32.
+
+Stricter than the machine in one thing: a block that leaves its tensor in a dimension that is not boundary-checked is an error here, also
+where the array goes on.
+"""
+
+from __future__ import annotations
+
+import bdb
+import inspect
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from baco.errors import BacoError
+from baco.lang import launch
+from baco.lang.errors import CompileTimeAssertionFailure, InterpreterError, KernelTypeError, SemanticError, SourceLocation
+from baco.lang.interpreter_builtins import BUILTINS, StaticAssertion
+from baco.lang.interpreter_values import Memory, OutOfBounds, Pointer
+from baco.lang.language import INTERPRETER
+
+
+class Interpreter:
+    """One launch of one kernel. Called by the builtins with their name and arguments."""
+
+    def __init__(self, kernel: str, grid: tuple[int, int, int]) -> None:
+        self.kernel = kernel
+        self.grid = grid
+        self.instance = (0, 0, 0)
+        self.files: set[str] = set()
+        """Where the kernel and the device functions it called are written."""
+
+    def __call__(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        try:
+            function = BUILTINS[name]
+        except KeyError:
+            raise SemanticError(f"bl.{name} has no meaning in the interpreter yet; run the kernel compiled.") from None
+        try:
+            inspect.signature(function).bind(*arguments, **keywords)
+        except TypeError as error:
+            raise SemanticError(f"bl.{name}: {error}.") from None
+        return function(*arguments, **keywords)
+
+    def run(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+        """Run every program instance.
+
+        Raises:
+            KernelTypeError, CompileTimeAssertionFailure: for what the compiler would refuse too.
+            InterpreterError: for whatever else goes wrong in the kernel, with its line and program instance.
+        """
+        token = INTERPRETER.set(self)
+        try:
+            for z, y, x in itertools.product(*(range(n) for n in reversed(self.grid))):
+                self.instance = (x, y, z)
+                self._instance(function, arguments)
+        finally:
+            INTERPRETER.reset(token)
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        """Call a function of the kernel's: the kernel itself, or a device function."""
+        self.files.add(function.__code__.co_filename)
+        return function(*arguments, **keywords)
+
+    def _instance(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+        """Run one program instance, with errors put at their line."""
+        try:
+            self.call(function, **arguments)
+        except (BacoError, bdb.BdbQuit):
+            raise
+        except SemanticError as error:
+            place = self._place(error.__traceback__)
+            kind = CompileTimeAssertionFailure if isinstance(error, StaticAssertion) else KernelTypeError
+            raise kind(str(error), place) from None
+        except AssertionError as error:
+            raise CompileTimeAssertionFailure(
+                f"assert failed{f': {error}' if str(error) else ''}.", self._place(error.__traceback__)
+            ) from None
+        except OutOfBounds as error:
+            raise InterpreterError(str(error), self.instance, self._place(error.__traceback__)) from None
+        except Exception as error:
+            raise InterpreterError(f"{type(error).__name__}: {error}.", self.instance, self._place(error.__traceback__)) from error
+
+    def _place(self, trace: TracebackType | None) -> SourceLocation | None:
+        """The innermost line of kernel code in a traceback."""
+        place = None
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            if code.co_filename in self.files:
+                place = SourceLocation(code.co_filename, trace.tb_lineno, 1 + _column(code, trace.tb_lasti))
+            trace = trace.tb_next
+        return place
+
+
+def _column(code: CodeType, instruction: int) -> int:
+    """Where in its line an instruction's expression starts."""
+    positions = next(itertools.islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    return positions[2] or 0
+
+
+def run(
+    kernel: str, function: Callable[..., Any], bound: Mapping[str, Any], constexprs: frozenset[str], grid: tuple[int, int, int]
+) -> None:
+    """Interpret a launch: `bound` are the arguments by name, as the caller gave them."""
+    launch.signature_of(kernel, bound, constexprs)  # the same arguments are refused as for a compiled kernel
+    values = {name: value if name in constexprs else _value(kernel, name, value) for name, value in bound.items()}
+    Interpreter(kernel, grid).run(function, values)
+
+
+def _value(kernel: str, name: str, value: Any) -> Any:
+    if launch.is_array(value):
+        return Pointer(Memory(name, launch.plain(launch.as_array(kernel, name, value)).reshape(-1)))
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return np.float32(value)
+    return value
