@@ -42,19 +42,18 @@ def on_both(kernel, grid, arguments, **meta) -> list[np.ndarray]:
     block=st.tuples(*[st.integers(1, 48)] * 3),
     scale=st.floats(0, 0.125, width=32),
     relu=st.booleans(),
+    dtype=st.sampled_from([np.int8, np.int32]),
 )
-def test_any_matmul_is_the_same_on_cpu_simulator_and_numpy(shape, block, scale, relu) -> None:
+def test_any_matmul_is_the_same_on_cpu_simulator_and_numpy(shape, block, scale, relu, dtype) -> None:
     m, k, n = shape
     rng = np.random.default_rng(0)
     a, b = int8(rng, m, k), int8(rng, k, n)
-    expected = {np.int32: product(a, b), np.int8: requantised(product(a, b), scale, relu)}
-    for dtype, right in expected.items():
-        host, simulated = np.zeros((m, n), dtype), np.zeros((m, n), dtype)
-        result = matmul.launch(a, b, host, scale=scale, relu=relu, block=block, backend="cpu")
-        matmul.launch(a, b, simulated, scale=scale, relu=relu, block=block)
-        assert result == CpuResult(baco.cdiv(m, block[0]) * baco.cdiv(n, block[1]))
-        np.testing.assert_array_equal(host, right)
-        np.testing.assert_array_equal(host, simulated)
+    host, simulated = np.zeros((m, n), dtype), np.zeros((m, n), dtype)
+    result = matmul.launch(a, b, host, scale=scale, relu=relu, block=block, backend="cpu")
+    matmul.launch(a, b, simulated, scale=scale, relu=relu, block=block)
+    assert result == CpuResult(baco.cdiv(m, block[0]) * baco.cdiv(n, block[1]))
+    np.testing.assert_array_equal(host, product(a, b) if dtype is np.int32 else requantised(product(a, b), scale, relu))
+    np.testing.assert_array_equal(host, simulated)
 
 
 @settings(max_examples=150)
@@ -279,6 +278,57 @@ def test_copies_become_linalg() -> None:
 def test_llvmlite_is_imported_only_to_run() -> None:
     check = "import sys, baco, baco.lowering.cpu; sys.exit('llvmlite' in sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+DIVISIONS = ("divsi", "remsi", "divui", "remui", "floordivsi", "ceildivsi")
+INTEGERS = [-(2**63), -7, -1, 0, 1, 3, 2**63 - 1]
+
+
+@pytest.mark.parametrize("type_", ["i64", "index"])
+def test_division_is_riscvs_and_never_traps(type_) -> None:
+    lines = [
+        f"""%i{i} = arith.constant {i} : index
+        %r{i} = arith.{name} %a, %b : {type_}
+        memref.store %r{i}, %m[%i{i}] : memref<6x{type_}>"""
+        for i, name in enumerate(DIVISIONS)
+    ]
+    cast = "arith.index_cast" if type_ == "index" else "arith.bitcast"
+    text = """
+    func.func @divide(%out: memref<*xTYPE>, %x: i64, %y: i64, %0: i64, %1: i64, %2: i64, %3: i64, %4: i64, %5: i64) {
+      %m = memref.reinterpret_cast %out to offset: [0], sizes: [6], strides: [1] : memref<*xTYPE> to memref<6xTYPE>
+      %a = CAST %x : i64 to TYPE
+      %b = CAST %y : i64 to TYPE
+      BODY
+      return
+    }"""
+    for word, by in {"TYPE": type_, "CAST": cast, "BODY": "\n".join(lines)}.items():
+        text = text.replace(word, by)
+    scalars = (Parameter("x", "scalar", "int64"), Parameter("y", "scalar", "int64"))
+    program = compile_cpu(text, (Parameter("out", "buffer", "int64", writable=True), *scalars))
+    out = np.zeros(6, np.int64)
+    for x in INTEGERS:
+        for y in INTEGERS:
+            program.run([out, x, y])
+            if y == 0:
+                expected = [-1, x, -1, x]
+            elif (x, y) == (-(2**63), -1):
+                expected = [x, 0, 0, x]
+            else:
+                quotient = abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
+                u, v = x % 2**64, y % 2**64
+                expected = [quotient, x - quotient * y, u // v, u % v, x // y, -(-x // y)]
+            np.testing.assert_array_equal(out[: len(expected)], [e - 2**64 if e >= 2**63 else e for e in expected], f"{x} by {y}")
+
+
+@baco.jit
+def divided(x, y, n, d, B: bl.constexpr):
+    row = bl.program_id(0) // d
+    p = bl.make_block_ptr(x, (n, n), (n, 1), (row, 0), (B, B), (1, 0))
+    bl.store(bl.make_block_ptr(y, (n, n), (n, 1), (0, 0), (B, B), (1, 0)), bl.load(p, boundary_check=(0, 1)), boundary_check=(0, 1))
+
+
+def test_a_kernel_that_divides_by_zero_does_not_end_the_process() -> None:
+    divided[1](np.zeros((8, 8), np.int8), np.zeros((8, 8), np.int8), 0, 0, B=8, backend="cpu")
 
 
 NUMBERS = [0.1, -0.1, 1.0, -0.0, 1e-45, 3.4028235e38, 16777215.0, 2.0**63, float("inf"), float("-inf"), float("nan"), 127.0]
