@@ -26,6 +26,7 @@ from baco.lang.errors import (
     UnsupportedLanguageConstruct,
 )
 from baco.lang.language import BUILTIN
+from baco.lang.source import KernelSource, Signature
 from baco.lang.types import BY_NAME, Block, BlockPointer, Descriptor, DType, KernelFacts, Pointer, Product, Scalar, constexpr, describe
 
 RESERVED = ("baco_main", "baco_arguments", "_start", "tohost", "fromhost")
@@ -61,28 +62,6 @@ _REMEDY = {
     "Continue": "a loop runs to its end.",
     "Global": "a kernel has only its own variables.",
 }
-
-
-@dataclass(frozen=True)
-class KernelSource:
-    """A kernel's text: its syntax tree, and where it stands, so that errors can point there."""
-
-    tree: ast.FunctionDef
-    file: str
-    first_line: int
-    indent: int
-
-    def place(self, node: ast.AST) -> SourceLocation:
-        return SourceLocation(self.file, self.first_line + node.lineno - 1, node.col_offset + self.indent + 1)
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a kernel is compiled for: for each run-time parameter its kind and type, and the compile-time values."""
-
-    runtime: tuple[tuple[str, str, str], ...]
-    """(name, "pointer" or "scalar", dtype name)"""
-    constants: tuple[tuple[str, Any], ...]
 
 
 def read_kernel(source: KernelSource, namespace: Mapping[str, Any], signature: Signature) -> tuple[ir.Module, KernelFacts]:

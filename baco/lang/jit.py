@@ -5,16 +5,14 @@
 
     double[(4,)](x, y, n, BLOCK=64)
 
-A kernel is specialised for the element types of its arrays, its compile-time values, the integers that are 1 (unit strides), and the
-hardware; each specialisation is compiled once.
+A kernel is specialised for the element types of its arrays, its compile-time values, the integers that are 1 (unit strides), the hardware
+and the options; each specialisation is compiled once, and kept on disk (:mod:`baco.lang.cache`).
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,11 +22,13 @@ from baco.hardware import GemminiConfig
 from baco.lang import launch
 from baco.lang.errors import LaunchError
 from baco.lang.language import INTERPRETER
+from baco.lang.launch import Options
+from baco.lang.source import KernelSource, NoCanonicalText, Signature, namespace_of, read_source, signature_text
 from baco.lang.types import KernelFacts
 
 if TYPE_CHECKING:
+    from baco.lowering.compiled import Compiled
     from baco.lowering.cpu import CpuProgram, CpuResult
-    from baco.lowering.pipelines import Compiled
     from baco.sim import RunResult
 
 Grid = int | Sequence[int] | Callable[[dict[str, Any]], int | Sequence[int]]
@@ -43,7 +43,8 @@ class Specialisation:
 
     compiled: Compiled | CpuProgram
     facts: KernelFacts
-    signature: Any
+    signature: Signature
+    options: Options
 
     @property
     def asm(self) -> dict[str, str | bytes]:
@@ -55,14 +56,30 @@ class Specialisation:
         return self.compiled.program
 
 
+class Launchable:
+    """Something to index with a launch grid and to call then: ``kernel[grid](*arguments, **meta)``."""
+
+    def __getitem__(self, grid: Grid) -> Callable[..., RunResult | CpuResult]:
+        return functools.partial(self.run, grid=grid)
+
+    def run(self, *arguments: object, grid: Grid, **keywords: object) -> RunResult | CpuResult:
+        raise NotImplementedError
+
+
+RESERVED = ("grid", "hardware", "backend", "num_stages")
+"""Keywords of a launch, which a kernel's parameters cannot be called."""
+
+
 @dataclass(eq=False)
-class JITFunction:
-    """A kernel. Index it with a launch grid and call the result: ``kernel[grid](*arguments, **meta)``."""
+class JITFunction(Launchable):
+    """A kernel, and its specialisations in this process."""
 
     function: Callable[..., Any]
     interpret: bool = False
     """Whether launches run it as plain Python; see :mod:`baco.lang.interpreter`."""
     specialisations: dict[Any, Specialisation] = field(default_factory=dict)
+    compilations: int = 0
+    """How many times this process compiled it, rather than finding it here or on disk."""
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.function)
@@ -70,6 +87,9 @@ class JITFunction:
         unusual = [p.name for p in self.parameters if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         if unusual:
             raise LaunchError(f"kernel {self.__name__}: parameter {unusual[0]!r} must be a plain one, without * or /.")
+        taken = [p.name for p in self.parameters if p.name in RESERVED]
+        if taken:
+            raise LaunchError(f"kernel {self.__name__}: parameter {taken[0]!r} has the name of a launch keyword; call it something else.")
         self.constexprs = frozenset(p.name for p in self.parameters if _is_constexpr(p.annotation))
 
     def __call__(self, *arguments: object, **keywords: object) -> Any:
@@ -78,18 +98,21 @@ class JITFunction:
             return interpreter.call(self.function, *arguments, **keywords)
         raise LaunchError(f"kernel {self.__name__} needs a launch grid: {self.__name__}[grid](...).")
 
-    def __getitem__(self, grid: Grid) -> Callable[..., RunResult | CpuResult]:
-        return functools.partial(self.run, grid=grid)
-
     def run(
-        self, *arguments: object, grid: Grid, hardware: GemminiConfig | None = None, backend: str = "functional", **keywords: object
+        self,
+        *arguments: object,
+        grid: Grid,
+        hardware: GemminiConfig | None = None,
+        backend: str = "functional",
+        num_stages: int = 1,
+        **keywords: object,
     ) -> RunResult | CpuResult:
         """Compile if needed, and run every program instance of the grid.
 
         Arrays are NumPy arrays or CPU tensors; those the kernel stores to hold the result afterwards. `hardware` is the machine to
         compile for and run on (gemmini-default if not given). `backend="cpu"` runs the kernel in this process instead, without the
         accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed. An interpreted
-        kernel runs as plain Python, whatever the backend, and counts nothing either.
+        kernel runs as plain Python, whatever the backend, and counts nothing either. `num_stages` is how deep loads are buffered.
 
         Raises:
             LaunchError: if the grid or the arguments do not fit the kernel.
@@ -98,29 +121,39 @@ class JITFunction:
         """
         from baco import sim
 
+        options = Options(num_stages)
         bound = self.bind(arguments, keywords)
         if self.interpret:
             from baco.lang import interpreter
 
             interpreter.run(self.__name__, self.function, bound, self.constexprs, launch.grid_sizes(self.__name__, grid, bound))
             return sim.RunResult(sim.Counters(), 0)
-        special = self._specialise(bound, CPU if backend == CPU else hardware or GemminiConfig())
+        special = self._specialise(bound, CPU if backend == CPU else hardware or GemminiConfig(), options)
         sizes = launch.grid_sizes(self.__name__, grid, bound)
         launch.check_extents(self.__name__, special.facts.extents, bound)
         names = [name for name, _, _ in special.signature.runtime]
         values = [launch.plain(bound[n]) for n in names]
         if backend == CPU:
             return special.compiled.run(values, sizes)
-        return sim.run(special.program, special.compiled.config, values, sizes, backend=backend)
+        result = sim.run(special.program, special.compiled.config, values, sizes, backend=backend)
+        launch.record(launch.Launch(self.__name__, special.compiled.config, result))
+        return result
 
-    def warmup(self, *arguments: object, grid: Grid = (1,), hardware: GemminiConfig | None = None, **keywords: object) -> Specialisation:
+    def warmup(
+        self,
+        *arguments: object,
+        grid: Grid = (1,),
+        hardware: GemminiConfig | None = None,
+        num_stages: int = 1,
+        **keywords: object,
+    ) -> Specialisation:
         """Compile without running. An array may be given as its NumPy dtype alone.
 
         Raises: as :meth:`run`, but for what only a run can show.
         """
         bound = self.bind(arguments, keywords)
         launch.grid_sizes(self.__name__, grid, bound)
-        return self._specialise(bound, hardware or GemminiConfig())
+        return self._specialise(bound, hardware or GemminiConfig(), Options(num_stages))
 
     def bind(self, arguments: Sequence[object], keywords: Mapping[str, object]) -> dict[str, Any]:
         """Arguments by parameter name.
@@ -128,6 +161,7 @@ class JITFunction:
         Raises:
             LaunchError: if one is missing or there are too many.
         """
+        keywords = launch.without_gpu(keywords, [p.name for p in self.parameters], stacklevel=3)
         try:
             bound = inspect.signature(self.function).bind(*arguments, **keywords)
         except TypeError as error:
@@ -136,43 +170,45 @@ class JITFunction:
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    def _specialise(self, bound: Mapping[str, Any], target: GemminiConfig | str) -> Specialisation:
+    def _specialise(self, bound: Mapping[str, Any], target: GemminiConfig | str, options: Options) -> Specialisation:
         signature = launch.signature_of(self.__name__, bound, self.constexprs)
-        key = (signature, target)
+        try:
+            key = (signature_text(signature), target, options)  # a text, because 1, 1.0 and True are equal but compile differently
+        except NoCanonicalText:
+            key = (signature, target, options)
         if key not in self.specialisations:
-            self.specialisations[key] = self._compile(signature, target)
+            self.specialisations[key] = self._find(signature, target, options)
         return self.specialisations[key]
 
-    def _compile(self, signature: Any, target: GemminiConfig | str) -> Specialisation:
+    def _find(self, signature: Signature, target: GemminiConfig | str, options: Options) -> Specialisation:
+        """Read a specialisation from the cache on disk, or compile it and keep it there."""
+        from baco.lang import cache
+
+        key = None if target == CPU else cache.key_of(self.function, signature, target, options)
+        kept = cache.load(key) if key else None
+        compiled, facts = kept or self._compile(signature, target, options)
+        if key and not kept:
+            cache.save(key, compiled, facts)
+        special = Specialisation(compiled, facts, signature, options)
+        cache.dump(self.__name__, special.signature, (target, options), special.asm)
+        return special
+
+    def _compile(self, signature: Signature, target: GemminiConfig | str, _: Options) -> tuple[Compiled | CpuProgram, KernelFacts]:
         from baco.lang.frontend import read_kernel
         from baco.lowering.cpu import compile_kernel_for_cpu
         from baco.lowering.pipelines import compile_kernel
         from baco.sim.program import Parameter
 
-        module, facts = read_kernel(self.source, self._namespace(), signature)
+        self.compilations += 1
+        module, facts = read_kernel(self.source, namespace_of(self.function), signature)
         kinds = {"pointer": "buffer", "scalar": "scalar"}
         parameters = tuple(Parameter(n, kinds[kind], dtype, n in facts.stored) for n, kind, dtype in signature.runtime)
-        compiled = compile_kernel_for_cpu(module, parameters) if target == CPU else compile_kernel(module, parameters, target)
-        return Specialisation(compiled, facts, signature)
+        return (compile_kernel_for_cpu(module, parameters) if target == CPU else compile_kernel(module, parameters, target)), facts
 
     @functools.cached_property
-    def source(self) -> Any:
+    def source(self) -> KernelSource:
         """The kernel's text and where it stands."""
-        from baco.lang.frontend import KernelSource
-
-        try:
-            lines, first = inspect.getsourcelines(self.function)
-        except (OSError, TypeError):
-            raise LaunchError(f"kernel {self.__name__}: its source text cannot be found; define it in a file.") from None
-        text = "".join(lines)
-        tree = ast.parse(textwrap.dedent(text)).body[0]
-        indent = len(lines[0]) - len(lines[0].lstrip())
-        return KernelSource(tree, inspect.getsourcefile(self.function) or "<unknown>", first, indent)
-
-    def _namespace(self) -> dict[str, Any]:
-        """Names the kernel may use from around it."""
-        closure = inspect.getclosurevars(self.function)
-        return {**closure.globals, **closure.nonlocals}
+        return read_source(self.function)
 
 
 def _is_constexpr(annotation: object) -> bool:

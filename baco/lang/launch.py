@@ -2,15 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baco.hardware import GemminiConfig
 from baco.lang.errors import LaunchError, ShapeMismatch
+from baco.lang.source import Signature
 from baco.lang.types import BY_NAME, DType, Extent, evaluate
 
+if TYPE_CHECKING:
+    from baco.sim import RunResult
+
 MAX_AXES = 3
+GPU_ONLY = ("num_warps", "num_ctas", "maxnreg")
+"""Launch keywords of Triton's that this machine has no use for."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile, beside the kernel's own arguments."""
+
+    num_stages: int = 1
+    """How many copies a load-and-use loop's buffers get, so that loads run ahead; 1 is one copy, without overlap."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.num_stages, int) or isinstance(self.num_stages, bool) or self.num_stages < 1:
+            raise LaunchError(f"num_stages must be a whole number of at least 1, but is {self.num_stages!r}.")
+
+
+def without_gpu(keywords: Mapping[str, Any], parameters: Sequence[str], stacklevel: int) -> dict[str, Any]:
+    """Launch keywords without those that mean something on a GPU only, with a warning for each."""
+    left = dict(keywords)
+    for name in GPU_ONLY:
+        if name in left and name not in parameters:
+            del left[name]
+            warnings.warn(f"{name} has no meaning on Gemmini and is ignored.", UserWarning, stacklevel=stacklevel + 1)
+    return left
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch that was run and counted."""
+
+    kernel: str
+    hardware: GemminiConfig
+    result: RunResult
+
+
+_RECORDS: ContextVar[tuple[list[Launch], ...]] = ContextVar("records", default=())
+
+
+@contextmanager
+def recorded() -> Iterator[list[Launch]]:
+    """The launches that the statements inside make, in a list that grows as they are made."""
+    launches: list[Launch] = []
+    token = _RECORDS.set((*_RECORDS.get(), launches))
+    try:
+        yield launches
+    finally:
+        _RECORDS.reset(token)
+
+
+def record(launch: Launch) -> None:
+    """Tell whoever listens."""
+    for launches in _RECORDS.get():
+        launches.append(launch)
 
 
 def is_array(value: object) -> bool:
@@ -48,14 +110,12 @@ def span(array: np.ndarray) -> int:
     return 1 + sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)) // array.itemsize if array.size else 0
 
 
-def signature_of(kernel: str, bound: Mapping[str, Any], constexprs: frozenset[str]) -> Any:
+def signature_of(kernel: str, bound: Mapping[str, Any], constexprs: frozenset[str]) -> Signature:
     """What these arguments specialise a kernel to.
 
     Raises:
         LaunchError: for an argument of a type that kernels do not take.
     """
-    from baco.lang.frontend import Signature
-
     runtime, constants = [], []
     for name, value in bound.items():
         if name in constexprs or isinstance(value, bool) or value is None or _is_one(value):
