@@ -52,7 +52,8 @@ class BlockPointer(Baco.Type, name="block_ptr"):
         return ir.RankedTensorType(ir.TypeAttr(self.params[0]).value)
 
 
-def _require(condition: bool, op: Any, message: str) -> None:
+def require(condition: bool, op: Any, message: str) -> None:
+    """Raise ValueError with the operation's name unless a condition holds."""
     if not condition:
         raise ValueError(f"{op.OPERATION_NAME}: {message}")
 
@@ -60,7 +61,7 @@ def _require(condition: bool, op: Any, message: str) -> None:
 def _axes(op: Any, name: str, rank: int) -> None:
     """An attribute that lists dimensions names each at most once and none beyond the rank."""
     axes = list(ir.DenseI64ArrayAttr(op.attributes[name]))
-    _require(
+    require(
         len(set(axes)) == len(axes) and all(0 <= a < rank for a in axes),
         op,
         f"{name} {axes} must list distinct dimensions of a rank-{rank} block",
@@ -70,10 +71,10 @@ def _axes(op: Any, name: str, rank: int) -> None:
 def _flags(op: Any, name: str, rank: int) -> None:
     """An attribute that holds 0 or 1 for each dimension."""
     flags = list(ir.DenseI64ArrayAttr(op.attributes[name]))
-    _require(len(flags) == rank and set(flags) <= {0, 1}, op, f"{name} {flags} must be {rank} flags, one a dimension")
+    require(len(flags) == rank and set(flags) <= {0, 1}, op, f"{name} {flags} must be {rank} flags, one a dimension")
 
 
-class _Verified(Baco.Operation):
+class Verified(Baco.Operation):
     """Operations that check themselves: `check` raises ValueError, which MLIR reports at the operation's location."""
 
     @staticmethod
@@ -100,7 +101,7 @@ class NumPrograms(Baco.Operation, name="num_programs"):
     result: ext.Result[I64] = ext.infer_result()
 
 
-class MakeBlockPtr(_Verified, name="make_block_ptr"):
+class MakeBlockPtr(Verified, name="make_block_ptr"):
     """A block pointer from a base and, for each dimension, size, stride and offset in elements."""
 
     result: ext.Result[BlockPointer]
@@ -114,16 +115,16 @@ class MakeBlockPtr(_Verified, name="make_block_ptr"):
         block = self.result.type.block_type
         for name in ("shape", "strides", "offsets"):
             count = len(getattr(self, name))
-            _require(count == block.rank, self, f"needs {block.rank} {name} for a rank-{block.rank} block, but has {count}")
+            require(count == block.rank, self, f"needs {block.rank} {name} for a rank-{block.rank} block, but has {count}")
         _axes(self, "order", block.rank)
-        _require(
+        require(
             self.base.type.element_type == block.element_type,
             self,
             f"a pointer to {self.base.type.element_type} cannot make a block of {block.element_type}",
         )
 
 
-class Advance(_Verified, name="advance"):
+class Advance(Verified, name="advance"):
     """The block pointer moved by a number of elements along each dimension."""
 
     result: ext.Result[BlockPointer]
@@ -132,11 +133,11 @@ class Advance(_Verified, name="advance"):
 
     def check(self) -> None:
         rank = self.result.type.block_type.rank
-        _require(self.result.type == self.pointer.type, self, "keeps the type of its pointer")
-        _require(len(self.offsets) == rank, self, f"needs {rank} offsets for a rank-{rank} block, but has {len(self.offsets)}")
+        require(self.result.type == self.pointer.type, self, "keeps the type of its pointer")
+        require(len(self.offsets) == rank, self, f"needs {rank} offsets for a rank-{rank} block, but has {len(self.offsets)}")
 
 
-class Load(_Verified, name="load"):
+class Load(Verified, name="load"):
     """The block a pointer stands for. Elements outside the parent tensor, in the dimensions whose `boundary_check` is 1, read as zero."""
 
     result: ext.Result[Any]
@@ -145,11 +146,11 @@ class Load(_Verified, name="load"):
 
     def check(self) -> None:
         block = self.pointer.type.block_type
-        _require(self.result.type == block, self, f"a load through {self.pointer.type} gives {block}, not {self.result.type}")
+        require(self.result.type == block, self, f"a load through {self.pointer.type} gives {block}, not {self.result.type}")
         _flags(self, "boundary_check", block.rank)
 
 
-class Store(_Verified, name="store"):
+class Store(Verified, name="store"):
     """Write a block. Elements outside the parent tensor, in the dimensions whose `boundary_check` is 1, are not written."""
 
     pointer: ext.Operand[BlockPointer]
@@ -158,23 +159,23 @@ class Store(_Verified, name="store"):
 
     def check(self) -> None:
         block = self.pointer.type.block_type
-        _require(self.value.type == block, self, f"a store through {self.pointer.type} takes {block}, not {self.value.type}")
+        require(self.value.type == block, self, f"a store through {self.pointer.type} takes {block}, not {self.value.type}")
         _flags(self, "boundary_check", block.rank)
 
 
-class Zeros(_Verified, name="zeros"):
+class Zeros(Verified, name="zeros"):
     """A block of zeros."""
 
     result: ext.Result[Any]
 
     def check(self) -> None:
-        _require(
+        require(
             isinstance(self.result.type, ir.RankedTensorType) and self.result.type.has_static_shape, self, "gives a tensor of static shape"
         )
 
 
-class Dot(_Verified, name="dot"):
-    """``a @ b + acc``: int8 blocks, int32 sums."""
+class Dot(Verified, name="dot"):
+    """``a @ b + acc``: int8 blocks with int32 sums, or float32 throughout."""
 
     result: ext.Result[Any]
     a: ext.Operand[Any]
@@ -185,16 +186,13 @@ class Dot(_Verified, name="dot"):
         a, b, acc = (ir.RankedTensorType(v.type) for v in (self.a, self.b, self.acc))
         shapes = [list(t.shape) for t in (a, b, acc)]
         ok = all(t.rank == 2 for t in (a, b, acc)) and shapes[0][1] == shapes[1][0] and shapes[2] == [shapes[0][0], shapes[1][1]]
-        _require(ok, self, f"shapes {shapes[0]} @ {shapes[1]} + {shapes[2]} do not agree")
-        _require(
-            str(a.element_type) == str(b.element_type) == "i8" and str(acc.element_type) == "i32",
-            self,
-            "multiplies i8 blocks into an i32 block",
-        )
-        _require(self.result.type == acc, self, "gives the type of its accumulator")
+        require(ok, self, f"shapes {shapes[0]} @ {shapes[1]} + {shapes[2]} do not agree")
+        elements = tuple(str(t.element_type) for t in (a, b, acc))
+        require(elements in (("i8", "i8", "i32"), ("f32", "f32", "f32")), self, "multiplies i8 blocks into an i32 block, or f32 into f32")
+        require(self.result.type == acc, self, "gives the type of its accumulator")
 
 
-class Requantise(_Verified, name="requantise"):
+class Requantise(Verified, name="requantise"):
     """int32 to int8 on the way out: one float32 product, round half to even, clamp to int8, activation (GEMMINI_ISA.md section 6)."""
 
     result: ext.Result[Any]
@@ -205,9 +203,9 @@ class Requantise(_Verified, name="requantise"):
     def check(self) -> None:
         value, result = ir.RankedTensorType(self.value.type), ir.RankedTensorType(self.result.type)
         ok = list(value.shape) == list(result.shape) and str(value.element_type) == "i32" and str(result.element_type) == "i8"
-        _require(
+        require(
             ir.StringAttr(self.activation).value in ACTIVATIONS,
             self,
             f"activation is one of {', '.join(ACTIVATIONS)}, not {self.activation}",
         )
-        _require(ok, self, f"turns an i32 block into an i8 block of the same shape, not {value} into {result}")
+        require(ok, self, f"turns an i32 block into an i8 block of the same shape, not {value} into {result}")

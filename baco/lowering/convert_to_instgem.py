@@ -23,12 +23,12 @@ from dataclasses import dataclass, replace
 from baco import isa
 from baco.dialects.mlir import DYNAMIC, arith, func, ir, llvm, memref
 from baco.hardware import GemminiConfig
+from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import ACCUMULATOR, MEMORY, ON_THE_WAY_OUT, ROW
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function
-from baco.lowering.structure_pointers import REQUANTISE
 from baco.lowering.tile_to_dim import HOST, WEIGHTS_IN_ARRAY, is_on_chip, root
 
 IDENTITY = isa.float_bits(1.0)

@@ -14,14 +14,11 @@ Local = tuple[Quantity, Quantity, Quantity]
 """A local operand: address, columns, rows."""
 
 
-class Emitter:
-    """Emits instructions at the current insertion point and location."""
+class Arithmetic:
+    """i64 arithmetic at the current insertion point and location, with numbers folded."""
 
-    def __init__(self, config: GemminiConfig) -> None:
-        self.config = config
+    def __init__(self) -> None:
         self._i64 = ir.IntegerType.get_signless(64)
-
-    # Arithmetic ------------------------------------------------------------------------------------------------------------------
 
     def value(self, q: Quantity) -> ir.Value:
         """A quantity as an i64 value."""
@@ -56,6 +53,21 @@ class Emitter:
     def sub(self, a: Quantity, b: Quantity) -> Quantity:
         return a - b if isinstance(a, int) and isinstance(b, int) else arith.SubIOp(self.value(a), self.value(b)).result
 
+    def max(self, a: Quantity, b: Quantity) -> Quantity:
+        return max(a, b) if isinstance(a, int) and isinstance(b, int) else arith.MaxSIOp(self.value(a), self.value(b)).result
+
+    def ceil_div(self, a: Quantity, b: int) -> Quantity:
+        """`a` divided by the positive constant `b`, rounded up."""
+        if b == 1:
+            return a
+        return -(-a // b) if isinstance(a, int) else arith.CeilDivSIOp(a, self.value(b)).result
+
+    def index(self, q: Quantity) -> ir.Value:
+        """A quantity as an index value."""
+        if isinstance(q, int):
+            return arith.ConstantOp(ir.IndexType.get(), q).result
+        return arith.IndexCastOp(ir.IndexType.get(), q).result
+
     def min(self, a: Quantity, b: Quantity) -> Quantity:
         return min(a, b) if isinstance(a, int) and isinstance(b, int) else arith.MinSIOp(self.value(a), self.value(b)).result
 
@@ -69,7 +81,13 @@ class Emitter:
         bits = arith.BitcastOp(ir.IntegerType.get_signless(32), value).result
         return arith.ExtUIOp(self._i64, bits).result
 
-    # Instructions ----------------------------------------------------------------------------------------------------------------
+
+class Emitter(Arithmetic):
+    """Emits instructions as well."""
+
+    def __init__(self, config: GemminiConfig) -> None:
+        super().__init__()
+        self.config = config
 
     def instruction(self, name: str, **fields: Quantity) -> None:
         """Any instruction, by the field names of the instruction table; fields left out are 0."""

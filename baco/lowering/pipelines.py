@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from baco.dialects.mlir import ir
 from baco.hardware import GemminiConfig
 from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
@@ -19,6 +17,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     tile_to_dim,
 )
 from baco.lowering.codegen import generate
+from baco.lowering.compiled import Compiled
 from baco.lowering.llvm_text import translate
 from baco.lowering.passes import run_passes, set_hardware
 from baco.sim.program import Parameter, Program
@@ -61,16 +60,6 @@ PIPELINES: dict[str, tuple[str, ...]] = {
     ),
 }
 """What `baco-opt --pipeline` offers: the passes of each pipeline, in order."""
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A compiled program. `asm` holds each stage's text under its name, in pipeline order, and the ELF's bytes last."""
-
-    name: str
-    program: Program
-    config: GemminiConfig
-    asm: dict[str, str | bytes] = field(repr=False)
 
 
 def compile_kernel(module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig) -> Compiled:

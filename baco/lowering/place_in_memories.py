@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import func, ir
 from baco.hardware import GemminiConfig
+from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import OutOfResources, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
-from baco.lowering.structure_pointers import REQUANTISE
 
 MEMORY, ROW = "baco.memory", "baco.row"
 SCRATCHPAD, ACCUMULATOR, ON_THE_WAY_OUT = "scratchpad", "accumulator", "on-the-way-out"

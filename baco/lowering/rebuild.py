@@ -30,10 +30,14 @@ class Rebuilder:
             with op.location:
                 if handler:
                     handler(self, op)
-                elif len(op.operation.regions) and op.operation.name in ("scf.for", "scf.if"):
-                    _STRUCTURED[op.operation.name](self, op)
+                elif op.operation.name in _STRUCTURED:
+                    self.structured(op)
                 else:
                     self.clone(op)
+
+    def structured(self, op: ir.OpView) -> None:
+        """Rebuild a loop or a branch with what is inside it."""
+        _STRUCTURED[op.operation.name](self, op)
 
     def clone(self, op: ir.OpView) -> None:
         """Copy an operation with its operands, and the outer values its regions use, replaced."""
@@ -77,7 +81,20 @@ def _rebuild_if(rebuilder: Rebuilder, op: ir.OpView) -> None:
         rebuilder.values[old] = result
 
 
-_STRUCTURED = {"scf.for": _rebuild_for, "scf.if": _rebuild_if}
+def _rebuild_while(rebuilder: Rebuilder, op: ir.OpView) -> None:
+    new = scf.WhileOp([r.type for r in op.results], [rebuilder[v] for v in op.operands])
+    for old_region, new_region in zip(op.regions, new.regions, strict=True):
+        old_block = old_region.blocks[0]
+        types = [a.type for a in old_block.arguments]
+        block = new_region.blocks.append(*types, arg_locs=[op.location] * len(types))
+        rebuilder.values.update(zip(old_block.arguments, block.arguments, strict=True))
+        with ir.InsertionPoint(block):
+            rebuilder.block(old_block.operations)
+    for old, result in zip(op.results, new.results, strict=True):
+        rebuilder.values[old] = result
+
+
+_STRUCTURED = {"scf.for": _rebuild_for, "scf.if": _rebuild_if, "scf.while": _rebuild_while}
 
 
 def new_function(old: func.FuncOp, types: list[ir.Type], names: list[str]) -> func.FuncOp:

@@ -24,9 +24,9 @@ from itertools import count
 
 from baco.dialects import instgem
 from baco.dialects.mlir import func, ir, linalg, memref
+from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.passes import kernel_of, location_of, register
-from baco.lowering.structure_pointers import REQUANTISE
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
 
 REMARKS = "baco.remarks"

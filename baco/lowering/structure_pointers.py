@@ -1,4 +1,4 @@
-"""structure-pointers: turn block pointers into strided memory accesses, and block operations into linalg on tensors.
+"""structure-pointers: turn pointers into strided memory accesses, and block operations into linalg on tensors.
 
 Before:
     %p = "baco.make_block_ptr"(%a, %m, %k, %k, %c1, %i, %c0) {order = array<i64: 1, 0>} : ... -> !baco.block_ptr<tensor<64x32xi8>>
@@ -12,48 +12,83 @@ After:
     %t = bufferization.to_tensor %buf restrict writable
 
 A pointer carried around a loop becomes its offsets carried around the loop (the dissertation's section 6.3.4): the rest of it does
-not change. Program indices and grid sizes become six more arguments, after the kernel's own.
+not change. Raw pointer blocks take the same way where :mod:`baco.lowering.pointer_analysis` finds them regular, and element by element
+where it does not. Program indices and grid sizes become six more arguments, after the kernel's own.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from baco.dialects import instgem
 from baco.dialects.baco import Pointer
-from baco.dialects.mlir import DYNAMIC, arith, bufferization, func, ir, linalg, math, memref, scf, tensor
+from baco.dialects.mlir import DYNAMIC, arith, bufferization, func, ir, linalg, memref, scf, tensor
+from baco.lowering import blocks_to_linalg
+from baco.lowering.emit import Arithmetic, Quantity
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import kernel_of, location_of, register
-from baco.lowering.rebuild import Rebuilder, argument_names, constant, known, new_function
+from baco.lowering.pointer_analysis import Affine, Bounds, PointerAnalysis
+from baco.lowering.rebuild import Rebuilder, argument_names, constant, new_function
 
-REQUANTISE = "baco.requantise"
-"""Marks the linalg.generic that is a requantisation: its body says the arithmetic, the attribute that the store path does it."""
 GRID_ARGUMENTS = ("pid0", "pid1", "pid2", "num0", "num1", "num2")
 
 
 @dataclass(frozen=True)
 class StructuredPointer:
-    """A block pointer taken apart: base buffer, and sizes, strides and offsets in elements as index values."""
+    """A block pointer taken apart: base buffer, and sizes, strides and offsets in elements, one a dimension."""
 
     base: ir.Value
-    shape: tuple[ir.Value, ...]
-    strides: tuple[ir.Value, ...]
-    offsets: tuple[ir.Value, ...]
+    shape: tuple[Quantity, ...]
+    strides: tuple[Quantity, ...]
+    offsets: tuple[Quantity, ...]
     block: ir.RankedTensorType
+
+    @property
+    def moving(self) -> tuple[Quantity, ...]:
+        """What a loop carries."""
+        return self.offsets
+
+    def moved(self, values: tuple[ir.Value, ...]) -> StructuredPointer:
+        return replace(self, offsets=values)
+
+    def fixed(self) -> tuple[object, ...]:
+        return (self.base, self.shape, self.strides)
+
+
+@dataclass(frozen=True)
+class RawPointer:
+    """A block of addresses: a base buffer, and element offsets that are regular, or else a tensor of them."""
+
+    base: ir.Value
+    block: ir.RankedTensorType
+    regular: Affine | None
+    offsets: ir.Value | None = None
+
+    @property
+    def moving(self) -> tuple[Quantity, ...]:
+        return (self.regular.offset,) if self.regular else (self.offsets,)
+
+    def moved(self, values: tuple[ir.Value, ...]) -> RawPointer:
+        return replace(self, regular=replace(self.regular, offset=values[0])) if self.regular else replace(self, offsets=values[0])
+
+    def fixed(self) -> tuple[object, ...]:
+        return (self.base, self.regular and self.regular.strides)
 
 
 @register("structure-pointers")
 def run(module: ir.Module) -> None:
     """Rewrite the module's kernel."""
     old = kernel_of(module)
-    index = ir.IndexType.get()
     i64 = ir.IntegerType.get_signless(64)
     space = ir.Attribute.parse("0")
     types = [_buffer_type(t, space) for t in old.type.inputs] + [i64] * len(GRID_ARGUMENTS)
     new = new_function(old, types, [*argument_names(old), *GRID_ARGUMENTS])
     rebuilder = Rebuilder(_HANDLERS)
-    rebuilder.index = index
     rebuilder.grid = new.arguments[len(old.arguments) :]
+    rebuilder.a = Arithmetic()
+    rebuilder.analysis = PointerAnalysis(rebuilder.__getitem__)
     rebuilder.values.update(zip(old.arguments, new.arguments, strict=False))
     with ir.InsertionPoint(new.entry_block):
         rebuilder.block(old.entry_block.operations)
@@ -64,131 +99,291 @@ def _buffer_type(type_: ir.Type, space: ir.Attribute) -> ir.Type:
     return ir.UnrankedMemRefType.get(type_.element_type, space) if isinstance(type_, Pointer) else type_
 
 
-def _to_index(value: ir.Value) -> ir.Value:
-    number = known(value)
-    return constant(number) if number is not None else arith.IndexCastOp(ir.IndexType.get(), value).result
+# Making and moving pointers ----------------------------------------------------------------------------------------------------------
 
 
 def _make_block_ptr(r: Rebuilder, op: ir.OpView) -> None:
-    parts = [tuple(_to_index(r[v]) for v in values) for values in (op.shape, op.strides, op.offsets)]
+    parts = [tuple(r.a.i64(r[v]) for v in values) for values in (op.shape, op.strides, op.offsets)]
     r.values[op.result] = StructuredPointer(r[op.base], *parts, op.result.type.block_type)
 
 
 def _advance(r: Rebuilder, op: ir.OpView) -> None:
     pointer = r[op.pointer]
-    moved = tuple(arith.AddIOp(o, _to_index(r[d])).result for o, d in zip(pointer.offsets, op.offsets, strict=True))
+    moved = tuple(r.a.add(o, r.a.i64(r[d])) for o, d in zip(pointer.offsets, op.offsets, strict=True))
     r.values[op.result] = replace(pointer, offsets=moved)
 
 
-def _view(pointer: StructuredPointer) -> ir.Value:
-    """The block in DRAM that a pointer stands for, as a strided memref."""
-    offset = constant(0)
+def _add_pointer(r: Rebuilder, op: ir.OpView) -> None:
+    before, block = r[op.pointer], op.result.type.block_type
+    step = r.analysis.affine(op.offsets)
+    if not isinstance(before, RawPointer):
+        r.values[op.result] = RawPointer(before, block, step, None if step else r[op.offsets])
+    elif before.regular and step:
+        r.values[op.result] = replace(before, regular=r.analysis.add(before.regular, step))
+    else:
+        total = arith.AddIOp(_offset_block(r, before), r[op.offsets]).result
+        r.values[op.result] = RawPointer(before.base, block, None, total)
+
+
+def _offset_block(r: Rebuilder, pointer: RawPointer) -> ir.Value:
+    """The offsets of a raw pointer as a tensor."""
+    if pointer.regular is None:
+        return pointer.offsets
+    type_ = ir.RankedTensorType.get(list(pointer.block.shape), ir.IntegerType.get_signless(64))
+    strides = [r.a.value(s) for s in pointer.regular.strides]
+    return blocks_to_linalg.index_block(type_, r.a.value(pointer.regular.offset), strides)
+
+
+# Loading and storing -----------------------------------------------------------------------------------------------------------------
+
+
+def _view(r: Rebuilder, base: ir.Value, offset: Quantity, strides: Sequence[Quantity], block: ir.RankedTensorType) -> ir.Value:
+    """The block in DRAM at an offset, as a strided memref."""
+    static = [s if isinstance(s, int) else DYNAMIC for s in strides]
+    dynamic = [r.a.index(s) for s in strides if not isinstance(s, int)]
+    type_ = ir.MemRefType.get(list(block.shape), block.element_type, ir.StridedLayoutAttr.get(DYNAMIC, static))
+    return memref.ReinterpretCastOp(type_, base, [r.a.index(offset)], [], dynamic, [DYNAMIC], list(block.shape), static).result
+
+
+def _block_view(r: Rebuilder, pointer: StructuredPointer) -> ir.Value:
+    offset: Quantity = 0
     for o, s in zip(pointer.offsets, pointer.strides, strict=True):
-        offset = arith.AddIOp(offset, arith.MulIOp(o, s).result).result
-    static = [known(s) for s in pointer.strides]
-    strides = [DYNAMIC if s is None else s for s in static]
-    dynamic = [v for v, s in zip(pointer.strides, static, strict=True) if s is None]
-    layout = ir.StridedLayoutAttr.get(DYNAMIC, strides)
-    type_ = ir.MemRefType.get(list(pointer.block.shape), pointer.block.element_type, layout)
-    return memref.ReinterpretCastOp(type_, pointer.base, [offset], [], dynamic, [DYNAMIC], list(pointer.block.shape), strides).result
+        offset = r.a.add(offset, r.a.mul(o, s))
+    return _view(r, pointer.base, offset, pointer.strides, pointer.block)
 
 
-def _valid_sizes(pointer: StructuredPointer, checked: list[int]) -> list[ir.Value | int]:
-    """How much of the block lies inside the parent tensor, for each dimension; the whole block where no check was asked for."""
-    sizes: list[ir.Value | int] = []
+def _inside(r: Rebuilder, pointer: StructuredPointer, checked: list[int]) -> Bounds:
+    """How much of the block lies inside the parent tensor, where a check was asked for."""
+    high = []
     for axis, size in enumerate(pointer.block.shape):
-        if checked[axis]:
-            left = arith.SubIOp(pointer.shape[axis], pointer.offsets[axis]).result
-            sizes.append(arith.MinSIOp(arith.MaxSIOp(left, constant(0)).result, constant(size)).result)
-        else:
-            sizes.append(size)
-    return sizes
+        left = r.a.sub(pointer.shape[axis], pointer.offsets[axis]) if checked[axis] else size
+        high.append(r.a.min(r.a.max(left, 0), size))
+    return Bounds((0,) * len(high), tuple(high))
 
 
-def _subview(source: ir.Value, sizes: list[ir.Value | int]) -> ir.Value:
-    """The leading part of a buffer, of sizes known now or only at run time."""
-    if all(isinstance(s, int) for s in sizes):
-        return source
+@dataclass(frozen=True)
+class Part:
+    """The part of a block between bounds, as subview operands."""
+
+    starts: tuple[Quantity, ...]
+    sizes: tuple[Quantity, ...]
+
+    def is_whole(self, shape: Sequence[int]) -> bool:
+        return self.sizes == tuple(shape)
+
+    def operands(self, r: Rebuilder) -> tuple[list[ir.Value], list[ir.Value], list[int], list[int]]:
+        """Run-time starts and sizes, then both as MLIR lists where the run-time ones are marked."""
+        static = [[q if isinstance(q, int) else DYNAMIC for q in qs] for qs in (self.starts, self.sizes)]
+        runtime = [[r.a.index(q) for q in qs if not isinstance(q, int)] for qs in (self.starts, self.sizes)]
+        return runtime[0], runtime[1], static[0], static[1]
+
+
+def _part(r: Rebuilder, bounds: Bounds) -> Part:
+    sizes = tuple(h if low == 0 else r.a.max(r.a.sub(h, low), 0) for low, h in zip(bounds.low, bounds.high, strict=True))
+    return Part(bounds.low, sizes)
+
+
+def _subview(r: Rebuilder, source: ir.Value, part: Part) -> ir.Value:
     old = ir.MemRefType(source.type)
-    strides, _ = old.get_strides_and_offset()
-    layout = ir.StridedLayoutAttr.get(_offset(old), strides)
-    static = [s if isinstance(s, int) else DYNAMIC for s in sizes]
-    type_ = ir.MemRefType.get(static, old.element_type, layout)
-    dynamic = [s for s in sizes if not isinstance(s, int)]
-    rank = len(sizes)
-    return memref.SubViewOp(type_, source, [], dynamic, [], [0] * rank, static, [1] * rank).result
+    if part.is_whole(old.shape):
+        return source
+    starts, sizes, static_starts, static_sizes = part.operands(r)
+    strides, offset = old.get_strides_and_offset()
+    for start, stride in zip(static_starts, strides, strict=True):
+        if start != 0:
+            offset = DYNAMIC if DYNAMIC in (start, offset, stride) else offset + start * stride
+    type_ = ir.MemRefType.get(static_sizes, old.element_type, ir.StridedLayoutAttr.get(offset, strides))
+    return memref.SubViewOp(type_, source, starts, sizes, [], static_starts, static_sizes, [1] * old.rank).result
 
 
-def _offset(type_: ir.MemRefType) -> int:
-    return type_.get_strides_and_offset()[1]
-
-
-def _load(r: Rebuilder, op: ir.OpView) -> None:
-    pointer = r[op.pointer]
-    sizes = _valid_sizes(pointer, list(op.boundary_check))
-    block = memref.AllocOp(ir.MemRefType.get(list(pointer.block.shape), pointer.block.element_type), [], []).result
-    view = _view(pointer)
-    partial = _is_partial(sizes, pointer)
+def _load_part(r: Rebuilder, view: ir.Value, block: ir.RankedTensorType, part: Part, other: ir.Value | None) -> ir.Value:
+    """A block whose `part` comes from memory and whose rest is `other` (zero if not given)."""
+    buffer = memref.AllocOp(ir.MemRefType.get(list(block.shape), block.element_type), [], []).result
+    partial = _is_partial(r, part, block.shape)
     if partial is not None:
         branch = scf.IfOp(partial)
         with ir.InsertionPoint(branch.then_block):
-            linalg.fill(constant(0, pointer.block.element_type), outs=[block])
+            linalg.fill(other if other is not None else _zero(block.element_type), outs=[buffer])
             scf.YieldOp([])
-    memref.CopyOp(_subview(view, sizes), _subview(block, sizes))
-    r.values[op.result] = bufferization.ToTensorOp(pointer.block, block, restrict=True, writable=True).result
+    memref.CopyOp(_subview(r, view, part), _subview(r, buffer, part))
+    return bufferization.ToTensorOp(block, buffer, restrict=True, writable=True).result
 
 
-def _is_partial(sizes: list[ir.Value | int], pointer: StructuredPointer) -> ir.Value | None:
-    """Whether any checked dimension is cut short, so that the rest of the block must read as zero."""
+def _zero(element: ir.Type) -> ir.Value:
+    return arith.ConstantOp(element, 0.0).result if isinstance(element, ir.F32Type) else constant(0, element)
+
+
+def _is_partial(r: Rebuilder, part: Part, shape: Sequence[int]) -> ir.Value | None:
+    """Whether any dimension is cut short, so that the rest of the block must be filled."""
     result = None
-    for size, full in zip(sizes, pointer.block.shape, strict=True):
-        if not isinstance(size, int):
-            cut = arith.CmpIOp(arith.CmpIPredicate.slt, size, constant(full)).result
+    for size, full in zip(part.sizes, shape, strict=True):
+        if size != full:
+            cut = arith.CmpIOp(arith.CmpIPredicate.slt, r.a.value(size), r.a.value(full)).result
             result = cut if result is None else arith.OrIOp(result, cut).result
     return result
 
 
+def _store_part(r: Rebuilder, view: ir.Value, value: ir.Value, part: Part) -> None:
+    type_ = ir.RankedTensorType(value.type)
+    if not part.is_whole(type_.shape):
+        starts, sizes, static_starts, static_sizes = part.operands(r)
+        cut = ir.RankedTensorType.get(static_sizes, type_.element_type)
+        value = tensor.ExtractSliceOp(cut, value, starts, sizes, [], static_starts, static_sizes, [1] * type_.rank).result
+    bufferization.MaterializeInDestinationOp(None, value, _subview(r, view, part), restrict=True, writable=True)
+
+
+def _load(r: Rebuilder, op: ir.OpView) -> None:
+    pointer = r[op.pointer]
+    part = _part(r, _inside(r, pointer, list(op.boundary_check)))
+    r.values[op.result] = _load_part(r, _block_view(r, pointer), pointer.block, part, None)
+
+
 def _store(r: Rebuilder, op: ir.OpView) -> None:
-    pointer, value = r[op.pointer], r[op.value]
-    sizes = _valid_sizes(pointer, list(op.boundary_check))
-    view = _subview(_view(pointer), sizes)
-    if any(not isinstance(s, int) for s in sizes):
-        static = [s if isinstance(s, int) else DYNAMIC for s in sizes]
-        type_ = ir.RankedTensorType.get(static, pointer.block.element_type)
-        rank = len(sizes)
-        dynamic = [s for s in sizes if not isinstance(s, int)]
-        value = tensor.ExtractSliceOp(type_, value, [], dynamic, [], [0] * rank, static, [1] * rank).result
-    bufferization.MaterializeInDestinationOp(None, value, view, restrict=True, writable=True)
+    pointer = r[op.pointer]
+    part = _part(r, _inside(r, pointer, list(op.boundary_check)))
+    _store_part(r, _block_view(r, pointer), r[op.value], part)
 
 
-def _zeros(r: Rebuilder, op: ir.OpView) -> None:
-    type_ = ir.RankedTensorType(op.result.type)
-    empty = tensor.EmptyOp(list(type_.shape), type_.element_type).result
-    r.values[op.result] = linalg.fill(constant(0, type_.element_type), outs=[empty])
+def _gather(r: Rebuilder, op: ir.OpView) -> None:
+    pointer, bounds = r[op.pointer], r.analysis.bounds(op.mask)
+    if pointer.regular and bounds:
+        view = _view(r, pointer.base, pointer.regular.offset, pointer.regular.strides, pointer.block)
+        r.values[op.result] = _load_part(r, view, pointer.block, _part(r, bounds), r[op.other])
+        return
+    gathered = memref.AllocOp(ir.MemRefType.get(list(pointer.block.shape), pointer.block.element_type), [], []).result
+
+    def one(place: list[ir.Value], memory: ir.Value, address: ir.Value, wanted: ir.Value) -> None:
+        branch = scf.IfOp(wanted, has_else=True)
+        with ir.InsertionPoint(branch.then_block):
+            memref.StoreOp(memref.LoadOp(memory, [address]).result, gathered, place)
+            scf.YieldOp([])
+        with ir.InsertionPoint(branch.else_block):
+            memref.StoreOp(r[op.other], gathered, place)
+            scf.YieldOp([])
+
+    _each_element(r, pointer, op.mask, one)
+    block = memref.AllocOp(gathered.type, [], []).result
+    memref.CopyOp(gathered, block)
+    r.values[op.result] = bufferization.ToTensorOp(pointer.block, block, restrict=True, writable=True).result
 
 
-def _dot(r: Rebuilder, op: ir.OpView) -> None:
-    r.values[op.result] = linalg.matmul(r[op.a], r[op.b], outs=[r[op.acc]])
+def _scatter(r: Rebuilder, op: ir.OpView) -> None:
+    pointer, bounds = r[op.pointer], r.analysis.bounds(op.mask)
+    if pointer.regular and bounds:
+        view = _view(r, pointer.base, pointer.regular.offset, pointer.regular.strides, pointer.block)
+        _store_part(r, view, r[op.value], _part(r, bounds))
+        return
+    type_ = ir.MemRefType.get(list(pointer.block.shape), pointer.block.element_type)
+    scattered = memref.AllocOp(type_, [], []).result
+    bufferization.MaterializeInDestinationOp(None, r[op.value], scattered, restrict=True, writable=True)
+
+    def one(place: list[ir.Value], memory: ir.Value, address: ir.Value, wanted: ir.Value) -> None:
+        branch = scf.IfOp(wanted)
+        with ir.InsertionPoint(branch.then_block):
+            memref.StoreOp(memref.LoadOp(scattered, place).result, memory, [address])
+            scf.YieldOp([])
+
+    _each_element(r, pointer, op.mask, one)
 
 
-def _requantise(r: Rebuilder, op: ir.OpView) -> None:
-    type_ = ir.RankedTensorType(op.result.type)
-    scale = r[op.scale]
-    identity = ir.AffineMapAttr.get(ir.AffineMap.get_identity(type_.rank))
-    parallel = ir.ArrayAttr.get([ir.Attribute.parse("#linalg.iterator_type<parallel>")] * type_.rank)
-    empty = tensor.EmptyOp(list(type_.shape), type_.element_type).result
-    generic = linalg.GenericOp([type_], [r[op.value]], [empty], ir.ArrayAttr.get([identity, identity]), parallel)
-    relu = ir.StringAttr(op.activation).value == "relu"
-    generic.operation.attributes[REQUANTISE] = ir.DictAttr.get({"activation": op.activation})
-    f32 = ir.F32Type.get()
-    body = generic.regions[0].blocks.append(ir.IntegerType.get_signless(32), type_.element_type, arg_locs=[op.location] * 2)
-    with ir.InsertionPoint(body):
-        product = arith.MulFOp(arith.SIToFPOp(f32, body.arguments[0]).result, scale).result
-        rounded = math.RoundEvenOp(product).result
-        low = arith.ConstantOp(f32, 0.0 if relu else -128.0).result
-        clamped = arith.MinimumFOp(arith.MaximumFOp(rounded, low).result, arith.ConstantOp(f32, 127.0).result).result
-        linalg.YieldOp([arith.FPToSIOp(type_.element_type, clamped).result])
-    r.values[op.result] = generic.results[0]
+def _each_element(
+    r: Rebuilder, pointer: RawPointer, mask: ir.Value, body: Callable[[list[ir.Value], ir.Value, ir.Value, ir.Value], None]
+) -> None:
+    """Loops of the host core over a pointer block: `body` gets the place in the block, the memory, the address in it, and the mask.
+
+    The hardware orders none of its accesses with the host's, so it must have finished before and starts again after.
+    """
+    flat = ir.MemRefType.get([1 << 40], pointer.block.element_type)
+    memory = memref.ReinterpretCastOp(flat, pointer.base, [], [], [], [0], [1 << 40], [1]).result
+    offsets, wanted = _offset_block(r, pointer), r[mask]
+    buffers = []
+    for value in (offsets, wanted):
+        type_ = ir.RankedTensorType(value.type)
+        buffers.append(bufferization.ToBufferOp(ir.MemRefType.get(list(type_.shape), type_.element_type), value, read_only=True).result)
+    instgem.Fence()
+
+    def nest(place: list[ir.Value]) -> None:
+        if len(place) < pointer.block.rank:
+            loop = scf.ForOp(constant(0), constant(pointer.block.shape[len(place)]), constant(1))
+            with ir.InsertionPoint(loop.body):
+                nest([*place, loop.induction_variable])
+                scf.YieldOp([])
+            return
+        address = arith.IndexCastOp(ir.IndexType.get(), memref.LoadOp(buffers[0], place).result).result
+        body(place, memory, address, memref.LoadOp(buffers[1], place).result)
+
+    nest([])
+
+
+# Control flow and the rest -----------------------------------------------------------------------------------------------------------
+
+_POINTERS = (StructuredPointer, RawPointer)
+
+
+def _for(r: Rebuilder, op: ir.OpView) -> None:
+    """Carry what moves of each carried pointer instead of the pointer."""
+    carried = [r[v] for v in list(op.operands)[3:]]
+    flat = list(itertools.chain.from_iterable([r.a.value(q) for q in c.moving] if isinstance(c, _POINTERS) else [c] for c in carried))
+    new = scf.ForOp(r[op.operands[0]], r[op.operands[1]], r[op.operands[2]], flat)
+    old_body = op.regions[0].blocks[0]
+    r.values[old_body.arguments[0]] = new.body.arguments[0]
+    _assign(r, old_body.arguments[1:], carried, new.body.arguments[1:])
+    with ir.InsertionPoint(new.body):
+        r.block(list(old_body.operations)[:-1])
+        _yield(r, old_body.operations[len(old_body.operations) - 1], carried, new.body.arguments[1:])
+    _assign(r, op.results, carried, new.results)
+
+
+def _assign(r: Rebuilder, old: Sequence[ir.Value], templates: list[object], flat: Sequence[ir.Value]) -> None:
+    values = iter(flat)
+    for o, template in zip(old, templates, strict=True):
+        if isinstance(template, _POINTERS):
+            r.values[o] = template.moved(tuple(itertools.islice(values, len(template.moving))))
+        else:
+            r.values[o] = next(values)
+
+
+def _yield(r: Rebuilder, op: ir.OpView, carried: list[object], arguments: Sequence[ir.Value]) -> None:
+    flat: list[ir.Value] = []
+    for value, template in zip(op.operands, carried, strict=True):
+        new = r[value]
+        if isinstance(template, _POINTERS):
+            if new.fixed() != template.fixed():
+                reason = "a pointer carried around a loop may only be advanced there, not made anew; make it before the loop."
+                raise UnsupportedOperation(reason, location_of(op))
+            flat += [r.a.value(q) for q in new.moving]
+        else:
+            flat.append(_in_place(new, arguments[len(flat)]))
+    with op.location:
+        scf.YieldOp(flat)
+
+
+def _in_place(value: ir.Value, argument: ir.Value) -> ir.Value:
+    """A carried block's new value, in the place of the old one: a block has one place in memory all through a loop."""
+    if not isinstance(value.type, ir.RankedTensorType) or _updates(value, argument):
+        return value
+    return linalg.copy(value, outs=[argument])
+
+
+def _updates(value: ir.Value, argument: ir.Value) -> bool:
+    """Whether a value is an update of the carried block: its destination, or that of what it updates, is the block."""
+    if value == argument:
+        return True
+    owner = value.owner
+    if isinstance(owner, ir.Block):
+        return False
+    if owner.name.startswith("linalg."):
+        return _updates(owner.operands[len(owner.operands) - 1], argument)
+    if owner.name == "scf.for":
+        position = list(owner.results).index(value)
+        return _updates(owner.operands[3 + position], argument)
+    return False
+
+
+def _if(r: Rebuilder, op: ir.OpView) -> None:
+    if any(isinstance(r_.type, ir.DynamicType) for r_ in op.results):
+        raise UnsupportedOperation("a pointer cannot be chosen by a run-time condition; choose its offsets instead.", location_of(op))
+    Rebuilder.structured(r, op)
 
 
 def _program_id(r: Rebuilder, op: ir.OpView) -> None:
@@ -199,58 +394,22 @@ def _num_programs(r: Rebuilder, op: ir.OpView) -> None:
     r.values[op.result] = r.grid[3 + ir.IntegerAttr(op.axis).value]
 
 
-def _for(r: Rebuilder, op: ir.OpView) -> None:
-    """Carry the offsets of each carried pointer instead of the pointer."""
-    carried = [r[v] for v in list(op.operands)[3:]]
-    flat = list(itertools.chain.from_iterable(c.offsets if isinstance(c, StructuredPointer) else (c,) for c in carried))
-    new = scf.ForOp(r[op.operands[0]], r[op.operands[1]], r[op.operands[2]], flat)
-    old_body = op.regions[0].blocks[0]
-    r.values[old_body.arguments[0]] = new.body.arguments[0]
-    _assign(r, old_body.arguments[1:], carried, new.body.arguments[1:])
-    with ir.InsertionPoint(new.body):
-        r.block(list(old_body.operations)[:-1])
-        _yield(r, old_body.operations[len(old_body.operations) - 1], carried)
-    _assign(r, op.results, carried, new.results)
-
-
-def _assign(r: Rebuilder, old: list[ir.Value], templates: list[object], flat: list[ir.Value]) -> None:
-    values = iter(flat)
-    for o, template in zip(old, templates, strict=True):
-        if isinstance(template, StructuredPointer):
-            r.values[o] = replace(template, offsets=tuple(itertools.islice(values, len(template.offsets))))
-        else:
-            r.values[o] = next(values)
-
-
-def _yield(r: Rebuilder, op: ir.OpView, carried: list[object]) -> None:
-    flat: list[ir.Value] = []
-    for value, template in zip(op.operands, carried, strict=True):
-        new = r[value]
-        if isinstance(new, StructuredPointer):
-            if (new.base, new.shape, new.strides) != (template.base, template.shape, template.strides):
-                reason = "a block pointer carried around a loop may only be advanced there, not made anew; make it before the loop."
-                raise UnsupportedOperation(reason, location_of(op))
-            flat += new.offsets
-        else:
-            flat.append(new)
-    with op.location:
-        scf.YieldOp(flat)
-
-
 def _return(_: Rebuilder, op: ir.OpView) -> None:
     func.ReturnOp([])
 
 
 _HANDLERS = {
+    **blocks_to_linalg.HANDLERS,
     "baco.make_block_ptr": _make_block_ptr,
     "baco.advance": _advance,
+    "baco.add_pointer": _add_pointer,
     "baco.load": _load,
     "baco.store": _store,
-    "baco.zeros": _zeros,
-    "baco.dot": _dot,
-    "baco.requantise": _requantise,
+    "baco.gather": _gather,
+    "baco.scatter": _scatter,
     "baco.program_id": _program_id,
     "baco.num_programs": _num_programs,
     "scf.for": _for,
+    "scf.if": _if,
     "func.return": _return,
 }

@@ -56,15 +56,15 @@ def test_structure_pointers() -> None:
         after(LOAD, "structure-pointers", "canonicalize,cse"),
         """
         CHECK: func.func @k(%[[A:.*]]: memref<*xi8> {baco.name = "a"}, %[[M:.*]]: i64 {baco.name = "m"}, %{{.*}}: i64 {baco.name = "pid0"}
-        CHECK: scf.for {{.*}} iter_args(%[[ROW:.*]] = %c0) -> (index)
+        CHECK: scf.for {{.*}} iter_args(%[[ROW:.*]] = %c0_i64) -> (i64)
         CHECK:   %[[SRC:.*]] = memref.reinterpret_cast %[[A]] to offset: [%{{.*}}], sizes: [16, 32], strides: [32, 1]
         CHECK:   scf.if
         CHECK:     linalg.fill
         CHECK:   memref.copy
         CHECK:   bufferization.to_tensor
         CHECK:   bufferization.materialize_in_destination
-        CHECK:   %[[NEXT:.*]] = arith.addi %[[ROW]], %c32
-        CHECK:   scf.yield %[[NEXT]] : index
+        CHECK:   %[[NEXT:.*]] = arith.addi %[[ROW]], %c32_i64
+        CHECK:   scf.yield %[[NEXT]] : i64
         """,
     )
 

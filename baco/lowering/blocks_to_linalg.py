@@ -1,0 +1,188 @@
+"""Block operations of the baco dialect as linalg on tensors; part of the pass structure-pointers.
+
+Before:
+    %r = "baco.make_range"() {start = 0, end = 64} : () -> tensor<64xi32>
+    %c = "baco.expand_dims"(%r) {axis = 1} : (tensor<64xi32>) -> tensor<64x1xi32>
+    %s = "baco.reduce"(%x) {axis = 1, kind = "sum"} : (tensor<64x32xi32>) -> tensor<64xi32>
+
+After:
+    %r = linalg.generic outs(%empty) { linalg.index 0 ... }
+    %c = linalg.generic {(i, j) -> (i)} ins(%r) outs(%empty)
+    %s = linalg.generic {parallel, reduction} ins(%x) outs(%zeros)
+
+Everything that only rearranges is a linalg.generic with an indexing map, so that it fuses into whatever uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from baco.dialects.mlir import arith, ir, linalg, math, tensor
+from baco.lowering.rebuild import Handler, Rebuilder, constant
+
+REQUANTISE = "baco.requantise"
+"""Marks the linalg.generic that is a requantisation: its body says the arithmetic, the attribute that the store path does it."""
+
+Body = Callable[..., ir.Value]
+
+
+def empty(type_: ir.RankedTensorType) -> ir.Value:
+    """A tensor with no contents yet."""
+    return tensor.EmptyOp(list(type_.shape), type_.element_type).result
+
+
+def elementwise(
+    type_: ir.RankedTensorType,
+    inputs: Sequence[ir.Value],
+    maps: Sequence[ir.AffineMap],
+    body: Body,
+    *,
+    initial: ir.Value | None = None,
+    reduced: Sequence[int] = (),
+    rank: int | None = None,
+) -> ir.OpView:
+    """A linalg.generic with one result of `type_`.
+
+    `maps` are those of the inputs and the result, over `rank` loops (the result's rank if not given); the loops `reduced` reduce into
+    `initial`. `body` gets the scalars of the inputs and the result's current one.
+    """
+    location = ir.Location.current
+    loops = rank if rank is not None else type_.rank
+    kinds = ir.ArrayAttr.get(
+        [ir.Attribute.parse(f"#linalg.iterator_type<{'reduction' if i in reduced else 'parallel'}>") for i in range(loops)]
+    )
+    maps = ir.ArrayAttr.get([ir.AffineMapAttr.get(m) for m in maps])
+    op = linalg.GenericOp([type_], list(inputs), [initial if initial is not None else empty(type_)], maps, kinds)
+    elements = [ir.RankedTensorType(v.type).element_type for v in inputs] + [type_.element_type]
+    block = op.regions[0].blocks.append(*elements, arg_locs=[location] * len(elements))
+    with ir.InsertionPoint(block):
+        linalg.YieldOp([body(*block.arguments)])
+    return op
+
+
+def identity(rank: int) -> ir.AffineMap:
+    """The indexing map of an operand that is used in place."""
+    return ir.AffineMap.get_identity(rank)
+
+
+def _place(dimension: int, type_: ir.Type) -> ir.Value:
+    """The current index along a dimension, inside a body."""
+    axis = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), dimension)
+    return arith.IndexCastOp(type_, linalg.IndexOp(axis).result).result
+
+
+def index_block(type_: ir.RankedTensorType, offset: ir.Value, strides: Sequence[ir.Value]) -> ir.Value:
+    """The block ``offset + sum of index[d] * strides[d]`` of i64."""
+
+    def body(_: ir.Value) -> ir.Value:
+        total = offset
+        for d, stride in enumerate(strides):
+            total = arith.AddIOp(total, arith.MulIOp(_place(d, type_.element_type), stride).result).result
+        return total
+
+    return elementwise(type_, [], [identity(type_.rank)], body).results[0]
+
+
+def _make_range(r: Rebuilder, op: ir.OpView) -> None:
+    type_ = ir.RankedTensorType(op.result.type)
+    start = ir.IntegerAttr(op.attributes["start"]).value
+
+    def body(_: ir.Value) -> ir.Value:
+        return arith.AddIOp(_place(0, type_.element_type), constant(start, type_.element_type)).result
+
+    r.values[op.result] = elementwise(type_, [], [identity(1)], body).results[0]
+
+
+def _rearranged(r: Rebuilder, op: ir.OpView, expressions: Callable[[list[ir.AffineExpr]], list[ir.AffineExpr]]) -> None:
+    """Result element (i, j, ...) is the operand's element at `expressions`."""
+    type_ = ir.RankedTensorType(op.result.type)
+    places = expressions([ir.AffineExpr.get_dim(d) for d in range(type_.rank)])
+    maps = [ir.AffineMap.get(type_.rank, 0, places), identity(type_.rank)]
+    r.values[op.result] = elementwise(type_, [r[op.value]], maps, lambda x, _: x).results[0]
+
+
+def _expand_dims(r: Rebuilder, op: ir.OpView) -> None:
+    axis = ir.IntegerAttr(op.attributes["axis"]).value
+    _rearranged(r, op, lambda d: d[:axis] + d[axis + 1 :])
+
+
+def _broadcast(r: Rebuilder, op: ir.OpView) -> None:
+    old = ir.RankedTensorType(op.value.type).shape
+    zero = ir.AffineExpr.get_constant(0)
+    _rearranged(r, op, lambda d: [zero if size == 1 else e for e, size in zip(d, old, strict=True)])
+
+
+def _transpose(r: Rebuilder, op: ir.OpView) -> None:
+    order = list(ir.DenseI64ArrayAttr(op.attributes["order"]))
+    _rearranged(r, op, lambda d: [d[order.index(i)] for i in range(len(order))])
+
+
+_COMBINE = {
+    ("sum", True): arith.AddFOp,
+    ("max", True): arith.MaximumFOp,
+    ("min", True): arith.MinimumFOp,
+    ("sum", False): arith.AddIOp,
+    ("max", False): arith.MaxSIOp,
+    ("min", False): arith.MinSIOp,
+}
+
+
+def _reduce(r: Rebuilder, op: ir.OpView) -> None:
+    type_, old = ir.RankedTensorType(op.result.type), ir.RankedTensorType(op.value.type)
+    kind, axis = ir.StringAttr(op.kind).value, ir.IntegerAttr(op.attributes["axis"]).value
+    is_float = isinstance(type_.element_type, ir.F32Type)
+    start = linalg.fill(_neutral(kind, type_.element_type), outs=[empty(type_)])
+    dims = [ir.AffineExpr.get_dim(d) for d in range(old.rank)]
+    maps = [identity(old.rank), ir.AffineMap.get(old.rank, 0, dims[:axis] + dims[axis + 1 :])]
+    combine = _COMBINE[kind, is_float]
+    r.values[op.result] = elementwise(
+        type_, [r[op.value]], maps, lambda x, total: combine(total, x).result, initial=start, reduced=[axis], rank=old.rank
+    ).results[0]
+
+
+def _neutral(kind: str, element: ir.Type) -> ir.Value:
+    """What changes nothing when combined: 0 for sums, the lowest or highest value for maxima and minima."""
+    if isinstance(element, ir.F32Type):
+        return arith.ConstantOp(element, {"sum": 0.0, "max": float("-inf"), "min": float("inf")}[kind]).result
+    width = ir.IntegerType(element).width
+    return arith.ConstantOp(element, {"sum": 0, "max": -(1 << (width - 1)), "min": (1 << (width - 1)) - 1}[kind]).result
+
+
+def _zeros(r: Rebuilder, op: ir.OpView) -> None:
+    type_ = ir.RankedTensorType(op.result.type)
+    element = type_.element_type
+    zero = arith.ConstantOp(element, 0.0).result if isinstance(element, ir.F32Type) else constant(0, element)
+    r.values[op.result] = linalg.fill(zero, outs=[empty(type_)])
+
+
+def _dot(r: Rebuilder, op: ir.OpView) -> None:
+    r.values[op.result] = linalg.matmul(r[op.a], r[op.b], outs=[r[op.acc]])
+
+
+def _requantise(r: Rebuilder, op: ir.OpView) -> None:
+    type_ = ir.RankedTensorType(op.result.type)
+    scale, f32 = r[op.scale], ir.F32Type.get()
+    relu = ir.StringAttr(op.activation).value == "relu"
+
+    def body(value: ir.Value, _: ir.Value) -> ir.Value:
+        product = arith.MulFOp(arith.SIToFPOp(f32, value).result, scale).result
+        low = arith.ConstantOp(f32, 0.0 if relu else -128.0).result
+        high = arith.ConstantOp(f32, 127.0).result
+        clamped = arith.MinimumFOp(arith.MaximumFOp(math.RoundEvenOp(product).result, low).result, high).result
+        return arith.FPToSIOp(type_.element_type, clamped).result
+
+    op_ = elementwise(type_, [r[op.value]], [identity(type_.rank)] * 2, body)
+    op_.operation.attributes[REQUANTISE] = ir.DictAttr.get({"activation": op.activation})
+    r.values[op.result] = op_.results[0]
+
+
+HANDLERS: dict[str, Handler] = {
+    "baco.make_range": _make_range,
+    "baco.expand_dims": _expand_dims,
+    "baco.broadcast": _broadcast,
+    "baco.trans": _transpose,
+    "baco.reduce": _reduce,
+    "baco.zeros": _zeros,
+    "baco.dot": _dot,
+    "baco.requantise": _requantise,
+}
