@@ -65,7 +65,9 @@ def key_of(function: Callable[..., Any], signature: Signature, hardware: Gemmini
     """The key of a compilation; None if it depends on something that cannot be written down, so that it is never kept."""
     try:
         # The stages' texts name lines of the kernel's file, so its place counts.
-        return Key(function.__name__, fingerprint(function, places=True), signature_text(signature), hardware.to_json(), str(options))
+        return Key(
+            function.__name__, fingerprint(function, places=True), signature_text(signature), json.dumps(hardware.to_dict()), str(options)
+        )
     except NoCanonicalText:
         return None
 
