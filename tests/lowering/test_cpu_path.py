@@ -14,7 +14,7 @@ import baco
 import baco.language as bl
 from baco.dialects.mlir import context, ir
 from baco.lowering import cpu
-from baco.lowering.cpu import CpuResult, compile_cpu
+from baco.lowering.cpu import CpuProgram, CpuResult, compile_cpu
 from baco.lowering.errors import CompilationError, OutOfResources
 from baco.lowering.passes import run_passes
 from baco.sim import Parameter, ProgramError
@@ -141,11 +141,11 @@ def test_what_gemmini_refuses_still_runs() -> None:
 def test_a_kernel_is_compiled_once() -> None:
     x, y = np.ones((8, 8), np.int8), np.zeros((8, 8), np.int8)
     malloc[1](x, y, 8, B=4, backend="cpu")
-    count = len(malloc.specialisations)
+    compilations = malloc.compilations
     malloc[1](x, y, 8, B=4, backend="cpu")
-    assert len(malloc.specialisations) == count
-    program = next(s for (_, target), s in malloc.specialisations.items() if target == "cpu")
-    assert list(program.asm) == ["linalg", "llvm"] and f"@{cpu.ENTRY}" in program.asm["llvm"]
+    assert malloc.compilations == compilations
+    programs = [s.compiled for s in malloc.specialisations.values() if isinstance(s.compiled, CpuProgram)]
+    assert list(programs[0].asm) == ["linalg", "llvm"] and f"@{cpu.ENTRY}" in programs[0].asm["llvm"]
 
 
 SOFTMAX = """
