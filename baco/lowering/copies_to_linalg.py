@@ -12,21 +12,13 @@ MLIR lowers a strided memref.copy to a call of its own runtime library, which is
 from __future__ import annotations
 
 from baco.dialects.mlir import ir, linalg
-from baco.lowering.passes import register
+from baco.lowering.passes import operations_named, register
 
 
 @register("copies-to-linalg")
 def run(module: ir.Module) -> None:
     """Replace every memref.copy of the module."""
-    copies: list[ir.Operation] = []
-
-    def collect(op: ir.Operation) -> ir.WalkResult:
-        if op.name == "memref.copy":
-            copies.append(op)
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(collect)
-    for op in copies:
+    for op in operations_named(module, "memref.copy"):
         source, target = op.operands
         with ir.InsertionPoint(op), op.location:
             linalg.copy(source, outs=[target])

@@ -16,7 +16,7 @@ Other processors trap there, which would end the process that called the kernel.
 from __future__ import annotations
 
 from baco.dialects.mlir import arith, ir
-from baco.lowering.passes import register
+from baco.lowering.passes import operations_named, register
 from baco.lowering.rebuild import constant, known
 
 _DIVISIONS = {"arith.divsi": arith.DivSIOp, "arith.divui": arith.DivUIOp, "arith.remsi": arith.RemSIOp, "arith.remui": arith.RemUIOp}
@@ -25,18 +25,11 @@ _DIVISIONS = {"arith.divsi": arith.DivSIOp, "arith.divui": arith.DivUIOp, "arith
 @register("guard-division")
 def run(module: ir.Module) -> None:
     """Guard every scalar division of the module whose divisor is not known to be harmless."""
-    divisions: list[ir.Operation] = []
-
-    def collect(op: ir.Operation) -> ir.WalkResult:
-        if op.name in _DIVISIONS and known(op.operands[1]) in (None, 0, -1):
-            divisions.append(op)
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(collect)
-    for op in divisions:
-        with ir.InsertionPoint(op), op.location:
-            op.result.replace_all_uses_with(_guarded(op))
-        op.erase()
+    for op in operations_named(module, *_DIVISIONS):
+        if known(op.operands[1]) in (None, 0, -1):
+            with ir.InsertionPoint(op), op.location:
+                op.result.replace_all_uses_with(_guarded(op))
+            op.erase()
 
 
 def _guarded(op: ir.Operation) -> ir.Value:

@@ -92,6 +92,19 @@ def kernel_of(module: ir.Module) -> func.FuncOp:
     return functions[0]
 
 
+def operations_named(module: ir.Module, *names: str) -> list[ir.Operation]:
+    """Every operation of a module that has one of these names, in order; they may be replaced or erased one by one."""
+    found: list[ir.Operation] = []
+
+    def collect(op: ir.Operation) -> ir.WalkResult:
+        if op.name in names:
+            found.append(op)
+        return ir.WalkResult.ADVANCE
+
+    module.operation.walk(collect)
+    return found
+
+
 def set_hardware(module: ir.Module, config: GemminiConfig) -> None:
     """Record the target machine on the module: its size, and any other field that is not the default."""
     default = GemminiConfig()

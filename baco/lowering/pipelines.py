@@ -8,6 +8,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     add_entry,
     convert_to_instgem,
     copies_to_linalg,
+    drop_fences,
     guard_division,
     hoist_configs,
     lower_instgem_to_llvm,
@@ -46,6 +47,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         CLEAN,
     ),
     "linalg-to-cpu": (
+        "drop-fences",
         "convert-elementwise-to-linalg,one-shot-bufferize{allow-return-allocs-from-loops=true}",
         CLEAN,
         "buffer-deallocation-pipeline",

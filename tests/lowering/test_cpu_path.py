@@ -14,7 +14,7 @@ import baco
 import baco.language as bl
 from baco.dialects.mlir import context, ir
 from baco.lowering import cpu
-from baco.lowering.cpu import CpuProgram, CpuResult, compile_cpu
+from baco.lowering.cpu import CpuProgram, CpuResult, compile_cpu, compile_kernel_for_cpu
 from baco.lowering.errors import CompilationError, OutOfResources
 from baco.lowering.passes import run_passes
 from baco.sim import Parameter, ProgramError
@@ -193,6 +193,50 @@ def test_host_arithmetic_elementwise_and_reductions() -> None:
     compile_cpu(SOFTMAX, FLOATS).run([x, y, 8], (5,))
     e = np.exp(x - x.max(1, keepdims=True))
     np.testing.assert_allclose(y, e / e.sum(1, keepdims=True), rtol=1e-6)
+
+
+PERMUTE = """
+func.func @permute(%x: !baco.ptr<i32> {baco.name = "x"}, %at: !baco.ptr<i64> {baco.name = "at"}, %y: !baco.ptr<i32> {baco.name = "y"},
+                   %s: !baco.ptr<i32> {baco.name = "s"}, %n: i64 {baco.name = "n"}) {
+  %r = "baco.make_range"() {start = 0 : i64, end = 16 : i64} : () -> tensor<16xi64>
+  %nn = tensor.splat %n : tensor<16xi64>
+  %mask = arith.cmpi slt, %r, %nn : tensor<16xi64>
+  %pa = "baco.add_pointer"(%at, %r) : (!baco.ptr<i64>, tensor<16xi64>) -> !baco.ptr_block<tensor<16xi64>>
+  %z = arith.constant 0 : i64
+  %o = "baco.gather"(%pa, %mask, %z) : (!baco.ptr_block<tensor<16xi64>>, tensor<16xi1>, i64) -> tensor<16xi64>
+  %px = "baco.add_pointer"(%x, %o) : (!baco.ptr<i32>, tensor<16xi64>) -> !baco.ptr_block<tensor<16xi32>>
+  %m1 = arith.constant -1 : i32
+  %v = "baco.gather"(%px, %mask, %m1) : (!baco.ptr_block<tensor<16xi32>>, tensor<16xi1>, i32) -> tensor<16xi32>
+  %v2 = arith.addi %v, %v : tensor<16xi32>
+  %py = "baco.add_pointer"(%y, %o) : (!baco.ptr<i32>, tensor<16xi64>) -> !baco.ptr_block<tensor<16xi32>>
+  "baco.scatter"(%py, %v2, %mask) : (!baco.ptr_block<tensor<16xi32>>, tensor<16xi32>, tensor<16xi1>) -> ()
+  %e = "baco.expand_dims"(%v) {axis = 1 : i64} : (tensor<16xi32>) -> tensor<16x1xi32>
+  %b = "baco.broadcast"(%e) : (tensor<16x1xi32>) -> tensor<16x4xi32>
+  %t = "baco.trans"(%b) {order = array<i64: 1, 0>} : (tensor<16x4xi32>) -> tensor<4x16xi32>
+  %q = "baco.reduce"(%t) {axis = 1 : i64, kind = "max"} : (tensor<4x16xi32>) -> tensor<4xi32>
+  %r4 = "baco.make_range"() {start = 0 : i64, end = 4 : i64} : () -> tensor<4xi64>
+  %all = arith.constant dense<true> : tensor<4xi1>
+  %ps = "baco.add_pointer"(%s, %r4) : (!baco.ptr<i32>, tensor<4xi64>) -> !baco.ptr_block<tensor<4xi32>>
+  "baco.scatter"(%ps, %q, %all) : (!baco.ptr_block<tensor<4xi32>>, tensor<4xi32>, tensor<4xi1>) -> ()
+  return
+}
+"""
+
+
+def test_raw_pointers_masks_and_rearrangements() -> None:
+    """y[at[i]] = 2 * x[at[i]] for the first n; s = the largest of these x, or -1."""
+    kinds = {"x": "int32", "at": "int64", "y": "int32", "s": "int32"}
+    parameters = (*(Parameter(n, "buffer", dtype, n in "ys") for n, dtype in kinds.items()), Parameter("n", "scalar", "int64"))
+    rng = np.random.default_rng(9)
+    x, at = rng.integers(-99, 99, 16).astype(np.int32), rng.permutation(16)
+    with context(), ir.Location.unknown():
+        program = compile_kernel_for_cpu(ir.Module.parse(PERMUTE), parameters)
+    for n in (0, 1, 11, 16):
+        y, s, expected = np.zeros(16, np.int32), np.zeros(4, np.int32), np.zeros(16, np.int32)
+        program.run([x, at, y, s, n])
+        expected[at[:n]] = 2 * x[at[:n]]
+        np.testing.assert_array_equal(y, expected)
+        assert (s == max([-1, *x[at[:n]]] if n < 16 else x)).all()
 
 
 CARRIED = """
