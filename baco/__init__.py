@@ -10,32 +10,54 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from baco import knobs, testing
     from baco.errors import BacoError
     from baco.hardware import GemminiConfig
     from baco.lang import jit, language
+    from baco.lang.autotune import Config, autotune, heuristics
     from baco.lang.language import cdiv
     from baco.search import explore
     from baco.workload import Mapping, Problem
 
 __version__ = "0.1.0"
 
-__all__ = ["BacoError", "GemminiConfig", "Mapping", "Problem", "__version__", "cdiv", "explore", "jit", "language"]
+__all__ = [
+    "BacoError",
+    "Config",
+    "GemminiConfig",
+    "Mapping",
+    "Problem",
+    "__version__",
+    "autotune",
+    "cdiv",
+    "explore",
+    "heuristics",
+    "jit",
+    "knobs",
+    "language",
+    "testing",
+]
 
 _HOMES = {
     "BacoError": "baco.errors",
+    "Config": "baco.lang.autotune",
     "GemminiConfig": "baco.hardware",
     "Mapping": "baco.workload",
     "Problem": "baco.workload",
+    "autotune": "baco.lang.autotune",
     "cdiv": "baco.lang.language",
     "explore": "baco.search",
+    "heuristics": "baco.lang.autotune",
     "jit": "baco.lang",
 }
 """Public name to the module that defines it."""
+_MODULES = {"knobs": "baco.knobs", "language": "baco.lang.language", "testing": "baco.testing"}
+"""Public name to the module that it is."""
 
 
 def __getattr__(name: str) -> object:
-    if name == "language":
-        value: object = importlib.import_module("baco.lang.language")
+    if name in _MODULES:
+        value: object = importlib.import_module(_MODULES[name])
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     else:

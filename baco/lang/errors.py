@@ -6,6 +6,7 @@ from baco.errors import BacoError
 from baco.lowering.errors import CompilationError, OutOfResources, SourceLocation
 
 __all__ = [
+    "AutotunerError",
     "CompilationError",
     "CompileTimeAssertionFailure",
     "InterpreterError",
@@ -49,6 +50,10 @@ class InterpreterError(BacoError):
         self.location = location
         where = f"{location.file}:{location.line}:{location.column}: " if location else ""
         super().__init__(f"{where}in program instance {instance}: {reason}{location.excerpt() if location else ''}")
+
+
+class AutotunerError(BacoError):
+    """A kernel for which no configuration is left or works."""
 
 
 class LaunchError(BacoError):

@@ -59,10 +59,10 @@ _RECORDS: ContextVar[tuple[list[Launch], ...]] = ContextVar("records", default=(
 
 
 @contextmanager
-def recorded() -> Iterator[list[Launch]]:
-    """The launches that the statements inside make, in a list that grows as they are made."""
+def recorded(*, hidden: bool = False) -> Iterator[list[Launch]]:
+    """The launches that the statements inside make, in a list that grows as they are made; `hidden` from whoever records around them."""
     launches: list[Launch] = []
-    token = _RECORDS.set((*_RECORDS.get(), launches))
+    token = _RECORDS.set((launches,) if hidden else (*_RECORDS.get(), launches))
     try:
         yield launches
     finally:
