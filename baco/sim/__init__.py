@@ -14,8 +14,8 @@ from baco.sim.program import Parameter, Program
 
 __all__ = ["BACKENDS", "Counters", "Limits", "Parameter", "Program", "ProgramError", "RunResult", "SimulationFault", "run"]
 
-BACKENDS = ("functional",)
-PLANNED = ("spike", "verilator")
+BACKENDS = ("functional", "spike")
+PLANNED = ("verilator",)
 _DEFAULT_LIMITS = Limits()
 
 
@@ -30,6 +30,8 @@ def run(
 ) -> RunResult:
     """Run `program` on the machine `config`.
 
+    `backend` is "functional", which is BACO's own simulator, or "spike", the vendor's, where it is installed (see baco/sim/spike.py).
+
     `arguments` are one per parameter, in order: C-contiguous NumPy arrays for buffers, numbers for scalars. Arrays of writable
     parameters hold the result after a run that ended by itself, and are untouched after one that was stopped. An array given for
     two parameters is one buffer to the program.
@@ -42,6 +44,10 @@ def run(
         raise ProgramError(f"backend {backend!r} is planned but not available yet; use {', '.join(BACKENDS)}.")
     if backend not in BACKENDS:
         raise ProgramError(f"there is no backend {backend!r}; those there are: {', '.join(BACKENDS)}.")
+    if backend == "spike":
+        from baco.sim import spike
+
+        return spike.run(program, config, arguments, grid, limits)
     from baco.sim import functional
 
     return functional.run(program, config, arguments, grid, limits)

@@ -75,7 +75,8 @@ class Accelerator:
         """Run one command.
 
         Raises:
-            SimulationFault: of the kind at hand, if the command is illegal; then it had no effect.
+            SimulationFault: of the kind at hand, if the command is illegal. It then had no effect, but that a loop may have done the steps
+                before the one at fault.
         """
         given = native.NativeCommand(command.funct7, command.rs1, command.rs2)
         if not self._library.gemmini_execute(self.address, given):
@@ -98,6 +99,7 @@ class Accelerator:
         by_name = {name: values[i] for i, name in enumerate(native.COUNTER_NAMES)}
         return Counters(
             instructions={i.name: by_name[i.name] for i in INSTRUCTIONS if by_name[i.name]},
+            unrolled={i.name: n for i in INSTRUCTIONS if (n := by_name[f"unrolled_{i.name}"])},
             traffic=Traffic(
                 macs=by_name["macs"],
                 reads={place: by_name["reads_{}_{}".format(*place)] for place in PLACES},

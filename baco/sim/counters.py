@@ -12,6 +12,10 @@ The traffic follows one set of rules, the same that the performance model predic
 * output-stationary: the array holds partial sums, which have no place in a weights-only register level, so registers count nothing.
   A compute with real A and B makes A rows * A columns * B columns multiply-accumulates and reads B as scratchpad weights; initial
   sums D are scratchpad inputs.
+* a pooling mvout reads every pixel that a window covers, once a window, and writes the pooled pixels.
+* a normalised mvout that only feeds the statistics reads the accumulator and writes nothing.
+* an mvin with pixel repeats reads DRAM once and writes the scratchpad as often as the data goes there.
+* a loop moves and computes what the instructions it stands for do.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ class Counters:
 
     instructions: dict[str, int] = field(default_factory=dict)
     """RoCC instructions executed, by name; those that never ran are left out."""
+    unrolled: dict[str, int] = field(default_factory=dict)
+    """The instructions that loop commands stood for, by name, counted apart; their traffic is in the traffic."""
     host_instructions: int = 0
     """Instructions of the host core, RoCC instructions included, counted by basic block as it is entered."""
     traffic: Traffic = field(default_factory=Traffic)
@@ -47,6 +53,7 @@ class Counters:
         """The counters as JSON-ready data."""
         return {
             "instructions": dict(self.instructions),
+            "unrolled": dict(self.unrolled),
             "host_instructions": self.host_instructions,
             "traffic": self.traffic.to_dict(),
             "dram_bytes_read": self.dram_bytes_read,

@@ -47,7 +47,7 @@ class StateFault(SimulationFault):
 
 
 class UnsupportedInstruction(SimulationFault):
-    """A Gemmini instruction or option that this simulator does not have yet."""
+    """A Gemmini instruction or option that only some hardware has, or has differently."""
 
 
 class HostFault(SimulationFault):

@@ -53,6 +53,7 @@ def _run_host(image: Image, accelerator: Accelerator, limits: Limits) -> int:
     host = native.Host(
         gemmini=accelerator.address,
         reg_read=_address(uclib.uc_reg_read),
+        reg_write=_address(uclib.uc_reg_write),
         reg_read_batch=_address(uclib.uc_reg_read_batch),
         emu_stop=_address(uclib.uc_emu_stop),
         memory=memory,

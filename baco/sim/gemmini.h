@@ -49,14 +49,49 @@ struct fault {
 
 struct load_config {
     bool set, shrink;
-    uint32_t block_stride;
+    uint32_t block_stride, pixel_repeats;
     float scale;
     uint64_t dram_stride;
 };
 
-/* An operand of preload or compute: a local address and its logical (already transposed) size. */
+/* Activations of config_st; SOFTMAX is set by config_norm. */
+enum { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_LAYERNORM, ACTIVATION_IGELU, ACTIVATION_SOFTMAX };
+
+/* Pooling is off while `stride` is 0. */
+struct pooling {
+    uint32_t stride, size, upper_pad, left_pad, out_pitch, out_rows, out_columns, rows, columns;
+};
+
+struct store_config {
+    bool set;
+    uint32_t activation, dram_stride;
+    float scale;
+    struct pooling pool;
+};
+
+/* An operand of a move, preload or compute: a local address and its logical (already transposed) size. */
 struct operand {
     uint32_t address, columns, rows;
+};
+
+#define NORM_SLOTS 4
+
+struct norm {
+    uint32_t slot;
+    int32_t qln2, qln2_inverse, qb, qc;
+    struct statistics {
+        bool running; /* false: the next command starts afresh */
+        int32_t sum, count, mean, running_max, max;
+        float inverse_stddev, inverse_sum_exp;
+    } slots[NORM_SLOTS];
+};
+
+#define EVENT_COUNTERS 8
+
+struct event_counter {
+    uint32_t event;
+    uint64_t work, clock; /* when it was chosen or reset */
+    uint64_t snapshot;
 };
 
 struct gemmini {
@@ -66,9 +101,13 @@ struct gemmini {
     bool execute_set, weight_stationary, execute_relu, transpose_a, transpose_b;
     uint32_t a_stride, c_stride, in_shift;
     struct load_config loads[3];
-    bool store_set, store_relu;
-    uint32_t store_stride;
-    float store_scale;
+    struct store_config store;
+    struct norm norm;
+    struct command loop_configs[INSTRUCTION_NONE]; /* by instruction; a loop decodes the last ones when it runs */
+    bool loop_config_set[INSTRUCTION_NONE];
+    uint32_t conv_bias_row, conv_output_row; /* where the next loop_conv_ws puts its bias and its sums (section 7.11) */
+    struct event_counter event_counters[EVENT_COUNTERS];
+    bool snapshot_taken;
     /* execution */
     bool preload_pending;
     struct operand preload_bd, preload_c;
@@ -76,11 +115,13 @@ struct gemmini {
     int32_t result[MAX_DIM * MAX_DIM];
     int8_t a_tile[MAX_DIM * MAX_DIM];
     int32_t b_tile[MAX_DIM * MAX_DIM];
+    uint64_t clock; /* instructions of the host core so far; commands, where there is no host core */
+    uint64_t value; /* what the last counter command answers, for its destination register */
     uint64_t counters[COUNTER_COUNT];
     struct fault fault;
 };
 
-/* Executes one command. False: it was refused, nothing but the fault changed. */
+/* Executes one command. False: it was refused, and nothing but the fault changed; a loop may have done the steps before the one at fault. */
 bool gemmini_execute(struct gemmini *m, const struct command *c);
 
 /* Records a fault and returns false. */

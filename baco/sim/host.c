@@ -7,11 +7,13 @@
 
 #define BLOCKS_PER_CLOCK_CHECK 256
 #define FUNCT3_COMMAND 3
+#define FUNCT3_RESULT 4 /* the bit of funct3 that says there is a destination register */
 
 /* Mirrored in Python. */
 struct host {
     struct gemmini *gemmini;
     int (*reg_read)(void *engine, int id, void *value);
+    int (*reg_write)(void *engine, int id, const void *value);
     int (*reg_read_batch)(void *engine, int *ids, void **values, int count);
     int (*emu_stop)(void *engine);
     uint8_t *memory; /* guest addresses base to base + size - 1 */
@@ -117,7 +119,12 @@ void host_interrupt(void *engine, uint32_t number, void *user) {
         m->fault.rs1 = c.rs1;
         m->fault.rs2 = c.rs2;
     }
-    if (!known || !gemmini_execute(m, &c)) stop_with_fault(h, engine, pc);
+    m->clock = h->instructions;
+    if (!known || !gemmini_execute(m, &c)) {
+        stop_with_fault(h, engine, pc);
+    } else if (c.funct7 == FUNCT7_COUNTER && (word >> 12 & FUNCT3_RESULT) && (word >> 7 & 31) != 0) {
+        h->reg_write(engine, h->reg_x0 + (int)(word >> 7 & 31), &m->value);
+    }
 }
 
 /* UC_HOOK_MEM_UNMAPPED | UC_HOOK_MEM_PROT. False stops the run. */

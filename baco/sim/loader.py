@@ -36,6 +36,7 @@ class Image:
     entry: int
     tohost: int
     regions: list[DramRegion]
+    fromhost: int | None = None
     outputs: list[tuple[np.ndarray, int]] = field(default_factory=list)
     """Writable arrays of the caller and where each lies in guest memory."""
 
@@ -105,7 +106,8 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     # Writable regions first: where one array is both an input and an output, a store must find the writable one.
     regions.sort(key=lambda region: not region.writable)
     outputs = [(array, address) for parameter, array, address in placed if parameter.writable]
-    return Image(memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, outputs)
+    fromhost = elf.symbols.get("fromhost", (None,))[0]
+    return Image(memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, fromhost, outputs)
 
 
 def _put(memory: np.ndarray, at: int, data: bytes | np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Builds and loads the native core: `gemmini.c` and `host.c`, compiled at first use with the compiler BACO carries.
+"""Builds and loads the native core: the C files beside this one, compiled at first use with the compiler BACO carries.
 
 The header with field extractors, instruction indices, counter places and fault kinds is generated here from the shared
 descriptions, so that the C code has none of its own. The library is cached under a digest of everything that went into it.
@@ -25,10 +25,14 @@ COUNTER_NAMES: tuple[str, ...] = (
     *(f"{way}_{level}_{tensor}" for way in ("reads", "writes") for level, tensor in traffic.PLACES),
     "dram_bytes_read",
     "dram_bytes_written",
+    *(f"unrolled_{name}" for name in INSTRUCTION_NAMES),
 )
 """What the native counters count, in their order. The first are the instructions, at their index in `isa.INSTRUCTIONS`."""
 
-SOURCES = ("gemmini.h", "gemmini.c", "host.c")
+SOURCES = (
+    *("gemmini.h", "internal.h", "gemmini.c", "compute.c", "moves.c", "pooling.c", "norm.c"),
+    *("loop_ws.c", "loop_conv_ws.c", "events.c", "host.c"),
+)
 FLAGS = (
     "-std=gnu11",
     "-O3",
@@ -95,6 +99,7 @@ class Host(ctypes.Structure):
     _fields_ = (
         ("gemmini", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
         ("reg_read_batch", ctypes.c_void_p),
         ("emu_stop", ctypes.c_void_p),
         ("memory", ctypes.c_void_p),
@@ -117,7 +122,7 @@ STOP_NONE, STOP_EXIT, STOP_SLICE, STOP_FAULT = range(4)
 def generated_header() -> str:
     """The text of `generated.h`."""
     lines = ["/* Generated from baco.isa and baco.traffic by baco/sim/native.py. */", "#pragma once", "#include <stdint.h>"]
-    for name in ("OPCODE", "GARBAGE", "ACCUMULATOR_BIT", "ACCUMULATE_BIT", "FULL_WIDTH_BIT", "ROW_MASK"):
+    for name in ("OPCODE", "GARBAGE", "ACCUMULATOR_BIT", "ACCUMULATE_BIT", "FULL_WIDTH_BIT", "ROW_MASK", "NORM_COMMAND_LOW"):
         lines.append(f"#define {name} {getattr(isa, name):#x}u")
     for instruction in isa.INSTRUCTIONS:
         prefix = instruction.name.upper()
@@ -125,6 +130,7 @@ def generated_header() -> str:
         lines += [f"#define {prefix}_{field.name.upper()}(c) ({_extract(field)})" for field in instruction.fields]
     lines.append(_enumeration("INSTRUCTION", (*INSTRUCTION_NAMES, "none")))
     lines.append(_enumeration("COUNTER", (*COUNTER_NAMES, "count")))
+    lines.append(f"#define COUNTER_UNROLLED COUNTER_UNROLLED_{INSTRUCTION_NAMES[0].upper()}")
     lines.append(_enumeration("FAULT", ("none", *(_snake(kind.__name__) for kind in FAULT_KINDS))))
     names = ", ".join(f'"{name}"' for name in INSTRUCTION_NAMES)
     lines.append(f"static const char *const instruction_names[] = {{{names}}};")

@@ -210,9 +210,9 @@ def test_other_calls_that_cannot_run() -> None:
         run(program, CONFIG, [1])
     with pytest.raises(ProgramError, match="grid is"):
         run(program, CONFIG, [], (1, 0, 1))
-    with pytest.raises(ProgramError, match="'spike' is planned"):
-        run(program, CONFIG, [], backend="spike")
-    with pytest.raises(ProgramError, match="no backend 'qemu'; those there are: functional"):
+    with pytest.raises(ProgramError, match="'verilator' is planned"):
+        run(program, CONFIG, [], backend="verilator")
+    with pytest.raises(ProgramError, match="no backend 'qemu'; those there are: functional, spike"):
         run(program, CONFIG, [], backend="qemu")
     read_only = np.zeros(4, np.int8)
     read_only.flags.writeable = False

@@ -1,0 +1,187 @@
+/* Execution: config_ex, preload and the two computes (GEMMINI_ISA.md 7.1 and 7.8). */
+#include "internal.h"
+
+/* R: arithmetic right shift, half to even on the dropped bits. */
+static inline int32_t rounding_shift(int32_t x, uint32_t n) {
+    if (n == 0) return x;
+    int64_t wide = x, kept = wide >> n, dropped = wide - kept * ((int64_t)1 << n), half = (int64_t)1 << (n - 1);
+    return (int32_t)(kept + (dropped > half || (dropped == half && (kept & 1))));
+}
+
+static inline int8_t clamp_to_int8(int32_t x) { return x > 127 ? 127 : x < -128 ? -128 : (int8_t)x; }
+
+bool config_ex(struct gemmini *m, const struct command *c) {
+    bool ws = CONFIG_EX_DATAFLOW(c), ta = CONFIG_EX_TRANSPOSE_A(c), tb = CONFIG_EX_TRANSPOSE_B(c);
+    CHECK(!(ws && ta && tb), FAULT_MALFORMED_INSTRUCTION, "weight-stationary cannot transpose both A and B; transpose one.");
+    CHECK(ws || !tb || ta, FAULT_MALFORMED_INSTRUCTION, "output-stationary cannot transpose B unless A is transposed too.");
+    if (!CONFIG_EX_SET_ONLY_STRIDES(c)) {
+        CHECK(ws || !m->setup.weight_stationary_only, FAULT_UNSUPPORTED_INSTRUCTION, "this hardware has no output-stationary dataflow.");
+        CHECK(CONFIG_EX_IN_SHIFT(c) < 32, FAULT_MALFORMED_INSTRUCTION, "in_shift is %u; at most 31 is allowed.", CONFIG_EX_IN_SHIFT(c));
+        m->execute_set = true;
+        m->weight_stationary = ws;
+        m->execute_relu = CONFIG_EX_ACTIVATION(c) == ACTIVATION_RELU; /* the others have no effect here */
+        m->transpose_a = ta;
+        m->transpose_b = tb;
+        m->in_shift = CONFIG_EX_IN_SHIFT(c);
+    }
+    m->a_stride = CONFIG_EX_A_STRIDE(c);
+    m->c_stride = CONFIG_EX_C_STRIDE(c);
+    return true;
+}
+
+/* A real operand must be scratchpad rows; element (i, j) is at row address + stride * i, column j (or the reverse, transposed). */
+static bool check_operand(struct gemmini *m, const char *what, struct operand o, uint32_t stride, bool transposed) {
+    if (o.address == GARBAGE) return true;
+    if (!check_size(m, what, o.rows, o.columns, m->setup.dim)) return false;
+    CHECK(o.address <= WRITE_ROW_MASK, FAULT_LOCAL_ADDRESS_FAULT,
+          "%s has local address 0x%x; operands come from the scratchpad, whose addresses have bits 31 to 29 clear.", what, o.address);
+    uint64_t span = (uint64_t)stride * ((transposed ? o.columns : o.rows) - 1);
+    return check_local(m, what, false, o.address, o.address + span);
+}
+
+static bool check_result(struct gemmini *m, struct operand c) {
+    if (c.address == GARBAGE) return true;
+    if (!check_size(m, "C", c.rows, c.columns, m->setup.dim)) return false;
+    uint32_t base = c.address & WRITE_ROW_MASK;
+    return check_local(m, "C", c.address & ACCUMULATOR_BIT, base, base + (uint64_t)m->c_stride * (c.rows - 1));
+}
+
+bool preload(struct gemmini *m, struct operand bd, struct operand result) {
+    CHECK(m->execute_set, FAULT_STATE_FAULT, "the execute configuration is used before a config_ex set it.");
+    bool transposed = m->weight_stationary && m->transpose_b;
+    if (!check_operand(m, m->weight_stationary ? "B" : "D", bd, 1, transposed) || !check_result(m, result)) return false;
+    m->preload_bd = bd;
+    m->preload_c = result;
+    m->preload_pending = true;
+    return true;
+}
+
+/* A whole dim x dim tile of int32 from an operand, zeros outside it and for garbage. */
+static void read_tile(const struct gemmini *m, int32_t *tile, struct operand o, bool transposed) {
+    uint32_t dim = m->setup.dim;
+    memset(tile, 0, sizeof *tile * dim * dim);
+    if (o.address == GARBAGE) return;
+    const int8_t *from = m->setup.scratchpad + (size_t)o.address * dim;
+    if (transposed) {
+        for (uint32_t i = 0; i < o.rows; i++)
+            for (uint32_t j = 0; j < o.columns; j++) tile[i * dim + j] = from[(size_t)j * dim + i];
+    } else {
+        for (uint32_t i = 0; i < o.rows; i++)
+            for (uint32_t j = 0; j < o.columns; j++) tile[i * dim + j] = from[(size_t)i * dim + j];
+    }
+}
+
+/* out += A * W, both `dim` wide; `rows` and `inner` are the parts of A that are not zero. Made for one width of column block each, as
+ * an explicit vector: left to find it itself, the compiler keeps the sums in memory, 20 times slower at DIM 16. */
+#define DEFINE_MULTIPLY(width)                                                                                                         \
+    typedef uint32_t vector##width __attribute__((vector_size(4 * (width)), aligned(4)));                                              \
+    static void multiply##width(uint32_t dim, const int8_t *a, size_t a_step, uint32_t rows, uint32_t inner, const int32_t *w,         \
+                                int32_t *out) {                                                                                        \
+        for (uint32_t j = 0; j < dim; j += (width))                                                                                    \
+            for (uint32_t i = 0; i < rows; i++) {                                                                                      \
+                vector##width sum = *(const vector##width *)(out + i * dim + j);                                                       \
+                for (uint32_t k = 0; k < inner; k++)                                                                                   \
+                    sum += (uint32_t)a[i * a_step + k] * *(const vector##width *)(w + k * dim + j);                                    \
+                *(vector##width *)(out + i * dim + j) = sum;                                                                           \
+            }                                                                                                                          \
+    }
+DEFINE_MULTIPLY(2)
+DEFINE_MULTIPLY(4)
+DEFINE_MULTIPLY(8)
+DEFINE_MULTIPLY(16)
+DEFINE_MULTIPLY(32)
+
+static void multiply(uint32_t dim, const int8_t *a, size_t a_step, uint32_t rows, uint32_t inner, const int32_t *w, int32_t *out) {
+    switch (dim) {
+    case 2: multiply2(dim, a, a_step, rows, inner, w, out); break;
+    case 4: multiply4(dim, a, a_step, rows, inner, w, out); break;
+    case 8: multiply8(dim, a, a_step, rows, inner, w, out); break;
+    case 16: multiply16(dim, a, a_step, rows, inner, w, out); break;
+    default: multiply32(dim, a, a_step, rows, inner, w, out);
+    }
+}
+
+static void store_result(struct gemmini *m, struct operand c, const int32_t *result) {
+    uint32_t dim = m->setup.dim, base = c.address & WRITE_ROW_MASK;
+    bool accumulator = c.address & ACCUMULATOR_BIT, accumulate = accumulator && (c.address & ACCUMULATE_BIT);
+    for (uint32_t i = 0; i < c.rows; i++) {
+        size_t at = ((size_t)base + (size_t)m->c_stride * i) * dim;
+        const int32_t *row = result + (size_t)i * dim;
+        if (accumulate) {
+            for (uint32_t j = 0; j < c.columns; j++) m->setup.accumulator[at + j] = wrapping_add(m->setup.accumulator[at + j], row[j]);
+        } else if (accumulator) {
+            memcpy(m->setup.accumulator + at, row, sizeof *row * c.columns);
+        } else {
+            for (uint32_t j = 0; j < c.columns; j++) {
+                int8_t value = clamp_to_int8(m->weight_stationary ? row[j] : rounding_shift(row[j], m->in_shift));
+                m->setup.scratchpad[at + j] = m->execute_relu && value < 0 ? 0 : value;
+            }
+        }
+    }
+    uint64_t words = (uint64_t)c.rows * c.columns;
+    m->counters[accumulator ? COUNTER_WRITES_ACCUMULATOR_OUTPUTS : COUNTER_WRITES_SCRATCHPAD_INPUTS] += words;
+    m->counters[COUNTER_READS_ACCUMULATOR_OUTPUTS] += accumulate ? words : 0;
+}
+
+static void load_array(struct gemmini *m) {
+    struct operand bd = m->preload_bd;
+    read_tile(m, m->array, bd, m->weight_stationary && m->transpose_b);
+    if (bd.address == GARBAGE) return;
+    uint64_t words = (uint64_t)bd.rows * bd.columns, *n = m->counters;
+    if (m->weight_stationary) {
+        n[COUNTER_READS_SCRATCHPAD_WEIGHTS] += words;
+        n[COUNTER_WRITES_REGISTERS_WEIGHTS] += words;
+    } else {
+        n[COUNTER_READS_SCRATCHPAD_INPUTS] += words;
+    }
+}
+
+bool compute(struct gemmini *m, struct operand a, struct operand bd, bool preloaded) {
+    bool ws = m->weight_stationary;
+    uint32_t dim = m->setup.dim;
+    struct operand result = m->preload_c;
+    bool real_a = a.address != GARBAGE, real_bd = bd.address != GARBAGE, real_c = result.address != GARBAGE;
+    CHECK(m->execute_set, FAULT_STATE_FAULT, "the execute configuration is used before a config_ex set it.");
+    CHECK(m->preload_pending, FAULT_STATE_FAULT, "there is no preload for this compute; every compute needs a preload of its own.");
+    CHECK(real_a || !real_c, FAULT_STATE_FAULT, "A is garbage but C is not, so the result is undefined; give A or make C garbage.");
+    CHECK(real_a || ws || !real_bd, FAULT_STATE_FAULT,
+          "A is garbage but B is not, so the output-stationary sums become undefined; give A or make B garbage.");
+    if (!check_operand(m, "A", a, m->a_stride, m->transpose_a)) return false;
+    if (!check_operand(m, ws ? "D" : "B", bd, 1, !ws && m->transpose_b)) return false;
+    /* Strides and transposes may have changed since the preload was checked. */
+    if (preloaded && !check_operand(m, ws ? "B" : "D", m->preload_bd, 1, ws && m->transpose_b)) return false;
+    if (!check_result(m, result)) return false;
+
+    if (preloaded) load_array(m);
+    const int8_t *a_rows = m->setup.scratchpad + (size_t)(real_a ? a.address : 0) * dim;
+    size_t a_step = (size_t)m->a_stride * dim;
+    if (real_a && m->transpose_a) {
+        for (uint32_t i = 0; i < a.rows; i++)
+            for (uint32_t k = 0; k < a.columns; k++) m->a_tile[i * dim + k] = a_rows[k * a_step + i];
+        a_rows = m->a_tile;
+        a_step = dim;
+    }
+    uint64_t *n = m->counters;
+    n[COUNTER_READS_SCRATCHPAD_INPUTS] += real_a ? (uint64_t)a.rows * a.columns : 0;
+    const int32_t *sums = m->array;
+    if (ws) {
+        if (real_c) {
+            read_tile(m, m->result, bd, false);
+            multiply(dim, a_rows, a_step, least(a.rows, result.rows), a.columns, m->array, m->result);
+            uint64_t macs = (uint64_t)a.rows * a.columns * result.columns;
+            n[COUNTER_MACS] += macs;
+            n[COUNTER_READS_REGISTERS_WEIGHTS] += macs;
+        }
+        n[COUNTER_READS_SCRATCHPAD_INPUTS] += real_bd ? (uint64_t)bd.rows * bd.columns : 0;
+        sums = m->result;
+    } else if (real_a && real_bd) {
+        read_tile(m, m->b_tile, bd, m->transpose_b);
+        multiply(dim, a_rows, a_step, a.rows, a.columns, m->b_tile, m->array);
+        n[COUNTER_MACS] += (uint64_t)a.rows * a.columns * bd.columns;
+        n[COUNTER_READS_SCRATCHPAD_WEIGHTS] += (uint64_t)bd.rows * bd.columns;
+    }
+    if (real_c) store_result(m, result, sums);
+    m->preload_pending = false;
+    return true;
+}
+
