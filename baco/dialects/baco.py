@@ -58,6 +58,19 @@ def require(condition: bool, op: Any, message: str) -> None:
         raise ValueError(f"{op.OPERATION_NAME}: {message}")
 
 
+def malformed(op: Any, error: Exception) -> str:
+    """What to say of an operation that is too far from its definition for its own check, which ended with `error`."""
+    needed = [f.name for f in type(op)._fields if isinstance(f, ext.AttributeDef)]
+    if getattr(type(op), "_ODS_OPERAND_SEGMENTS", None):
+        needed.append("operandSegmentSizes")
+    missing = [name for name in needed if name not in op.attributes]
+    if missing:
+        return f"{op.OPERATION_NAME}: attribute {missing[0]} is missing"
+    if isinstance(error, ValueError):
+        return f"{op.OPERATION_NAME}: {error}"
+    return f"{op.OPERATION_NAME}: an operand, result or attribute is missing or of the wrong kind"
+
+
 def _axes(op: Any, name: str, rank: int) -> None:
     """An attribute that lists dimensions names each at most once and none beyond the rank."""
     axes = list(ir.DenseI64ArrayAttr(op.attributes[name]))
@@ -75,14 +88,18 @@ def _flags(op: Any, name: str, rank: int) -> None:
 
 
 class Verified(Baco.Operation):
-    """Operations that check themselves: `check` raises ValueError, which MLIR reports at the operation's location."""
+    """Operations that check themselves: `check` raises ValueError, which MLIR reports at the operation's location.
+
+    MLIR calls this before its own checks, so that an operation may lack any operand, result or attribute that `check` looks at.
+    """
 
     @staticmethod
     def verify_invariants(op: Any) -> bool:
         try:
             op.check()
-        except ValueError as error:
-            op.location.emit_error(str(error))
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            refused = str(error).startswith(f"{op.OPERATION_NAME}: ")
+            op.location.emit_error(str(error) if refused else malformed(op, error))
             return False
         return True
 
@@ -122,6 +139,17 @@ class MakeBlockPtr(Verified, name="make_block_ptr"):
             self,
             f"a pointer to {self.base.type.element_type} cannot make a block of {block.element_type}",
         )
+
+
+class OffsetPointer(Verified, name="offset_pointer"):
+    """A pointer moved by a number of elements."""
+
+    result: ext.Result[Pointer]
+    pointer: ext.Operand[Pointer]
+    offset: ext.Operand[I64]
+
+    def check(self) -> None:
+        require(self.result.type == self.pointer.type, self, "keeps the type of its pointer")
 
 
 class Advance(Verified, name="advance"):

@@ -34,16 +34,26 @@ def _constant(value: ir.Value) -> int | None:
     owner = value.owner
     if isinstance(owner, ir.Block) or owner.name != "arith.constant":
         return None
-    return ir.IntegerAttr(owner.attributes["value"]).value
+    number = owner.attributes["value"]
+    return ir.IntegerAttr(number).value if isinstance(number, ir.IntegerAttr) else None
 
 
 def _verifier(instruction: isa.Instruction) -> staticmethod:
     """Every flag, and every operand that is a constant, fits its field."""
 
     def verify_invariants(op: Any) -> bool:
-        operands = iter(op.operands)
+        # MLIR calls this before its own checks, so that an operation may lack any operand or attribute.
+        operands = list(op.operands)
+        if len(operands) != sum(is_operand(f) for f in instruction.fields):
+            op.location.emit_error(
+                f"instgem.{instruction.name}: takes {sum(map(is_operand, instruction.fields))} operands, not {len(operands)}"
+            )
+            return False
         for f in instruction.fields:
-            value = _constant(next(operands)) if is_operand(f) else ir.IntegerAttr(op.attributes[f.name]).value
+            if not is_operand(f) and not (f.name in op.attributes and isinstance(op.attributes[f.name], ir.IntegerAttr)):
+                op.location.emit_error(f"instgem.{instruction.name}: the integer attribute {f.name} is missing")
+                return False
+            value = _constant(operands.pop(0)) if is_operand(f) else ir.IntegerAttr(op.attributes[f.name]).value
             if value is not None and f.width < 64 and not f.minimum <= value <= f.maximum:
                 op.location.emit_error(f"instgem.{instruction.name}: {f.name} takes {f.minimum} to {f.maximum}, not {value}")
                 return False

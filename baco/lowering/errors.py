@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baco.errors import BacoError
@@ -54,7 +55,13 @@ class UnsupportedOperation(CompilationError):
 
 
 class PassFailure(CompilationError):
-    """A pass of MLIR rejected the program; the message is its diagnostic."""
+    """A pass of MLIR rejected the program; the message is its first diagnostic, `others` are the messages and places of the rest."""
+
+    def __init__(
+        self, reason: str, location: SourceLocation | None = None, others: Sequence[tuple[str, SourceLocation | None]] = ()
+    ) -> None:
+        self.others = tuple(others)
+        super().__init__(reason, location)
 
 
 class UnknownPass(CompilationError):

@@ -6,9 +6,10 @@ The target machine travels with the program as the module attribute ``baco.hardw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
-from baco.dialects.mlir import PassManager, func, ir
+from baco.dialects.mlir import PassManager, context, func, ir
 from baco.hardware import GemminiConfig
 from baco.lowering.errors import CompilationError, PassFailure, SourceLocation, UnknownPass
 
@@ -33,6 +34,18 @@ def registered() -> tuple[str, ...]:
     return tuple(sorted(_PASSES))
 
 
+def check_passes(names: Iterable[str]) -> None:
+    """Refuse what :func:`run_passes` could not find, before anything runs.
+
+    Raises:
+        UnknownPass: for a name that is neither BACO's nor MLIR's, or options that a pass does not have.
+    """
+    with context():
+        for name in names:
+            if name not in _PASSES:
+                _manager(name)
+
+
 def run_passes(module: ir.Module, names: Iterable[str]) -> None:
     """Run passes in order, verifying the module after each.
 
@@ -50,11 +63,20 @@ def run_passes(module: ir.Module, names: Iterable[str]) -> None:
                 _verify(module, name)
 
 
-def _run_upstream(module: ir.Module, pipeline: str) -> None:
+def _manager(pipeline: str) -> PassManager:
     try:
-        manager = PassManager.parse(f"builtin.module({pipeline})")
-    except ValueError:
-        raise UnknownPass(f"there is no pass {pipeline!r}; BACO's own are {', '.join(registered())}.") from None
+        return PassManager.parse(f"builtin.module({pipeline})")
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        unknown = re.search(r"error: ('.*') does not refer to a registered pass", reason)
+        if unknown:
+            raise UnknownPass(f"there is no pass {unknown[1]}; BACO's own are {', '.join(registered())}.") from None
+        reason = reason.rpartition(": error: ")[2].rpartition("Parser>: ")[2] or "an option has a value that it cannot take"
+        raise UnknownPass(f"pass {pipeline!r}: {reason}.") from None
+
+
+def _run_upstream(module: ir.Module, pipeline: str) -> None:
+    manager = _manager(pipeline)
     try:
         manager.run(module.operation)
     except ir.MLIRError as error:
@@ -69,10 +91,10 @@ def _verify(module: ir.Module, name: str) -> None:
 
 
 def _failure(name: str, error: ir.MLIRError) -> PassFailure:
-    diagnostics = error.error_diagnostics
+    diagnostics = [(d.message, SourceLocation.of(d.location)) for d in error.error_diagnostics]
     if not diagnostics:
         return PassFailure(f"{name}: {error}")
-    return PassFailure(f"{name}: {diagnostics[0].message}", SourceLocation.of(diagnostics[0].location))
+    return PassFailure(f"{name}: {diagnostics[0][0]}", diagnostics[0][1], others=diagnostics[1:])
 
 
 def location_of(op: ir.Operation) -> SourceLocation | None:
