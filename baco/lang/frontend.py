@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +26,22 @@ from baco.lang.errors import (
     SourceLocation,
     UnsupportedLanguageConstruct,
 )
-from baco.lang.language import BUILTIN
-from baco.lang.source import KernelSource, Signature
-from baco.lang.types import BY_NAME, Block, BlockPointer, Descriptor, DType, KernelFacts, Pointer, Product, Scalar, constexpr, describe
+from baco.lang.language import BUILTIN, static_range
+from baco.lang.source import KernelSource, Signature, namespace_of
+from baco.lang.types import (
+    BY_NAME,
+    Block,
+    BlockPointer,
+    Descriptor,
+    DType,
+    KernelFacts,
+    Pointer,
+    PointerBlock,
+    Product,
+    Scalar,
+    constexpr,
+    describe,
+)
 
 RESERVED = ("baco_main", "baco_arguments", "_start", "tohost", "fromhost")
 """Symbols of the bare-metal program around a kernel."""
@@ -47,11 +61,21 @@ _BINARY = {
     ast.RShift: ">>",
     ast.MatMult: "@",
 }
+_UNARY = {ast.UAdd: "+", ast.USub: "-", ast.Invert: "~", ast.Not: "not"}
+_METHODS = {
+    "to": semantic.cast,
+    "trans": semantic.trans,
+    "sum": semantic.sum,
+    "max": semantic.max,
+    "min": semantic.min,
+    "expand_dims": semantic.expand_dims,
+}
+"""Functions that a value also has as methods."""
+MOST_CALLS = 50
+"""How deep device functions may call each other."""
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _PYTHON_FUNCTIONS = {"min", "max", "abs", "len", "int", "float", "bool", "str"}
 _REMEDY = {
-    "If": "conditions must be compile-time; use boundary_check for edges.",
-    "While": "use a for loop over range.",
     "Try": "a kernel has no exceptions.",
     "With": "a kernel has no context managers.",
     "FunctionDef": "a kernel has no inner functions.",
@@ -94,12 +118,17 @@ def _verify(module: ir.Module, _: ir.Context) -> None:
 class _Reader:
     """Walks one kernel. `variables` maps the names seen so far to their values."""
 
-    def __init__(self, source: KernelSource, namespace: Mapping[str, Any], signature: Signature) -> None:
+    def __init__(self, source: KernelSource, namespace: Mapping[str, Any], signature: Signature, calls: int = 0) -> None:
         self.source = source
         self.namespace = namespace
         self.signature = signature
         self.variables: dict[str, Any] = dict(signature.constants)
         self.facts = KernelFacts()
+        self.calls = calls
+        """How many device functions are being read around this one."""
+        self.returned: tuple[Any] | None = None
+        self.branches = 0
+        """How many run-time loops and branches are around the current statement."""
 
     # Places and errors -----------------------------------------------------------------------------------------------------------
 
@@ -152,6 +181,8 @@ class _Reader:
 
     def statements(self, body: Iterable[ast.stmt]) -> None:
         for statement in body:
+            if self.returned is not None:
+                return
             handler = getattr(self, f"_do_{type(statement).__name__}", None)
             if handler is None:
                 raise self.unsupported(statement)
@@ -162,10 +193,12 @@ class _Reader:
         pass
 
     def _do_Return(self, node: ast.Return) -> None:
-        if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+        if self.branches:
+            raise self.unsupported(node, "a return inside a run-time loop or branch")
+        value = self.expression(node.value) if node.value else None
+        if value is not None and not self.calls:
             raise self.unsupported(node, "returning a value from a kernel")
-        if node is not self.source.tree.body[-1]:
-            raise self.unsupported(node, "an early return")
+        self.returned = (value,)
 
     def _do_Expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
@@ -205,9 +238,81 @@ class _Reader:
 
     def _do_If(self, node: ast.If) -> None:
         condition = self.expression(node.test)
-        if isinstance(condition, (Scalar, Block)):
-            raise self.unsupported(node, "`if` on a run-time value")
-        self.statements(node.body if condition else node.orelse)
+        if isinstance(condition, Block):
+            raise self.unsupported(node, "`if` on a block; use bl.where")
+        if not isinstance(condition, Scalar):
+            self.statements(node.body if condition else node.orelse)
+            return
+        before = dict(self.variables)
+        # Both branches are read first, into a branch without results, because only then is it known which variables they change.
+        draft = scf.IfOp(semantic.cast(condition, BY_NAME["int1"]).value, has_else=True)
+        ends = []
+        for block, body in ((draft.then_block, node.body), (draft.else_block, node.orelse)):
+            self.variables = dict(before)
+            with ir.InsertionPoint(block):
+                self._in_branch(body)
+                names = [n for n in dict.fromkeys(_assigned([*node.body, *node.orelse])) if n in self.variables]
+                ends.append({n: self._carriable(n) for n in names})
+        self.variables = before
+        self._merge(node, draft, *ends)
+
+    def _merge(self, node: ast.If, draft: scf.IfOp, then: dict[str, Any], otherwise: dict[str, Any]) -> None:
+        """Replace a branch without results by one that gives the variables both ways assign."""
+        names = [n for n in then if n in otherwise and then[n] is not None and otherwise[n] is not None]
+        for name in names:
+            if not _same_type(then[name], otherwise[name]):
+                raise KernelTypeError(
+                    f"{name!r} is a {describe(then[name])} where the condition holds but a {describe(otherwise[name])} where it does not.",
+                    self.source.place(node),
+                )
+        final = scf.IfOp(draft.operation.operands[0], [then[n].value.type for n in names], has_else=True)
+        for old, new, ends in ((draft.then_block, final.then_block, then), (draft.else_block, final.else_block, otherwise)):
+            for op in list(old.operations):
+                new.append(op)
+            with ir.InsertionPoint(new):
+                scf.YieldOp([ends[n].value for n in names])
+        draft.operation.erase()
+        for name, result in zip(names, final.results, strict=True):
+            self.variables[name] = _with_value(then[name], result)
+
+    def _in_branch(self, body: Iterable[ast.stmt]) -> None:
+        """Statements that a run-time condition or loop is around."""
+        self.branches += 1
+        self.statements(body)
+        self.branches -= 1
+
+    def _do_While(self, node: ast.While) -> None:
+        if node.orelse:
+            raise self.unsupported(node, "this form of while loop")
+        values = self._loop_variables(node.body)
+        types = [v.value.type for v in values.values()]
+        loop = scf.WhileOp(types, [v.value for v in values.values()])
+        outer = dict(self.variables)
+        for region in loop.regions:
+            region.blocks.append(*types, arg_locs=[ir.Location.current] * len(types))
+        self._bind(values, loop.regions[0].blocks[0].arguments)
+        with ir.InsertionPoint(loop.regions[0].blocks[0]):
+            condition = self.expression(node.test)
+            if not isinstance(condition, (Scalar, bool, int)):
+                raise SemanticError(f"the condition of a while loop must be a number, not a {describe(condition)}.")
+            truth = semantic.cast(condition, BY_NAME["int1"])
+            scf.ConditionOp(truth.value, list(loop.regions[0].blocks[0].arguments))
+        self._bind(values, loop.regions[1].blocks[0].arguments)
+        with ir.InsertionPoint(loop.regions[1].blocks[0]):
+            self._in_branch(node.body)
+            scf.YieldOp([self._yielded(name, value, node) for name, value in values.items()])
+        self.variables = outer
+        self._bind(values, loop.results)
+
+    def _loop_variables(self, body: Iterable[ast.stmt], *bound: str) -> dict[str, Any]:
+        """The variables a loop carries around: those that its body changes and that exist before, as run-time values."""
+        names = [n for n in dict.fromkeys(_assigned(body)) if n in self.variables and n not in bound]
+        before = {name: self._carriable(name) for name in names}
+        return {n: v for n, v in before.items() if v is not None}
+
+    def _bind(self, values: Mapping[str, Any], now: Iterable[ir.Value]) -> None:
+        for (name, value), current in zip(values.items(), now, strict=True):
+            self.variables[name] = _with_value(value, current)
 
     def _do_Assert(self, node: ast.Assert) -> None:
         message = self.expression(node.msg) if node.msg else ""
@@ -216,22 +321,36 @@ class _Reader:
     def _do_For(self, node: ast.For) -> None:
         if node.orelse or not isinstance(node.target, ast.Name):
             raise self.unsupported(node, "this form of for loop")
+        if (unrolled := self._static_range(node.iter)) is not None:
+            for value in unrolled:
+                self.variables[node.target.id] = value
+                self.statements(node.body)
+            return
         start, stop, step = self._range(node.iter)
-        carried = [n for n in dict.fromkeys(_assigned(node.body)) if n in self.variables and n != node.target.id]
-        before = {name: self._carriable(name) for name in carried}
-        values = {n: v for n, v in before.items() if v is not None}
+        values = self._loop_variables(node.body, node.target.id)
         loop = scf.ForOp(start.value, stop.value, step.value, [v.value for v in values.values()])
         outer = dict(self.variables)
         with ir.InsertionPoint(loop.body):
             self.variables[node.target.id] = Scalar(start.dtype, loop.induction_variable)
-            for (name, value), argument in zip(values.items(), loop.inner_iter_args, strict=True):
-                self.variables[name] = _with_value(value, argument)
-            self.statements(node.body)
+            self._bind(values, loop.inner_iter_args)
+            self._in_branch(node.body)
             scf.YieldOp([self._yielded(name, value, node) for name, value in values.items()])
         # Names first bound inside a loop end with it: a loop may run no times at all.
         self.variables = outer
-        for (name, value), result in zip(values.items(), loop.results, strict=True):
-            self.variables[name] = _with_value(value, result)
+        self._bind(values, loop.results)
+
+    def _static_range(self, node: ast.expr) -> range | None:
+        """The numbers of ``bl.static_range(...)``, or None for any other loop."""
+        if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Name, ast.Attribute)):
+            return None
+        if isinstance(node.func, ast.Name) and node.func.id == "range" and "range" not in self.variables:
+            return None
+        if self.expression(node.func) is not static_range:
+            return None
+        bounds = [self.expression(a) for a in node.args]
+        if node.keywords or not 1 <= len(bounds) <= 3 or not all(isinstance(b, int) for b in bounds):
+            raise SemanticError("bl.static_range takes one to three compile-time integers.")
+        return static_range(*bounds).values
 
     def _range(self, node: ast.expr) -> tuple[Scalar, Scalar, Scalar]:
         is_range = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords
@@ -253,14 +372,11 @@ class _Reader:
             return semantic.as_block(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return semantic.materialise(value)
-        return value if isinstance(value, (Scalar, Block, BlockPointer)) else None
+        return value if isinstance(value, (Scalar, Block, BlockPointer, PointerBlock, Pointer)) else None
 
-    def _yielded(self, name: str, before: Any, node: ast.For) -> ir.Value:
+    def _yielded(self, name: str, before: Any, node: ast.For | ast.While) -> ir.Value:
         after = self._carriable(name)
-        same = (
-            type(after) is type(before) and after.dtype is before.dtype and getattr(after, "shape", None) == getattr(before, "shape", None)
-        )
-        if not same:
+        if not _same_type(before, after):
             raise KernelTypeError(
                 f"{name!r} is a {describe(before)} before the loop but a {describe(self.variables[name])} at the end of its body; "
                 "a variable keeps its type around a loop.",
@@ -299,7 +415,15 @@ class _Reader:
     @staticmethod
     def _outer(name: str, value: object) -> object:
         """Names from around the kernel: modules, builtins, element types, and plain constants."""
-        allowed = inspect.ismodule(value) or hasattr(value, BUILTIN) or isinstance(value, (DType, int, float, str, bool, tuple, type(None)))
+        from baco.lang.jit import JITFunction
+
+        device = isinstance(value, JITFunction)
+        allowed = (
+            device
+            or inspect.ismodule(value)
+            or hasattr(value, BUILTIN)
+            or isinstance(value, (DType, int, float, str, bool, tuple, type(None)))
+        )
         if not allowed and value is not constexpr and not inspect.isclass(value):
             raise SemanticError(f"{name!r} is a {type(value).__name__} from outside the kernel; pass it as an argument.")
         return value
@@ -310,42 +434,57 @@ class _Reader:
             return _Method(getattr(semantic, f"descriptor_{node.attr}"), owner)
         if isinstance(owner, BlockPointer) and node.attr == "advance":
             return _Method(semantic.advance, owner)
-        if isinstance(owner, (Block, Product, BlockPointer, Pointer)) and node.attr in ("dtype", "shape"):
-            return getattr(owner, node.attr)
+        if isinstance(owner, (Block, Product, Scalar)) and node.attr in _METHODS:
+            return _Method(_METHODS[node.attr], owner)
+        if isinstance(owner, (Block, Product)) and node.attr == "T":
+            return semantic.trans(owner)
+        if isinstance(owner, (Scalar, Block, Product, BlockPointer, PointerBlock, Pointer)) and node.attr in ("dtype", "shape"):
+            return getattr(owner, node.attr, ())
         if inspect.ismodule(owner) or inspect.isclass(owner):
             try:
                 return getattr(owner, node.attr)
-            except AttributeError:
-                raise SemanticError(f"{owner.__name__} has no {node.attr!r}.") from None
+            except AttributeError as error:
+                raise SemanticError(str(error) if "because" in str(error) else f"{owner.__name__} has no {node.attr!r}.") from None
         raise SemanticError(f"a {describe(owner)} has no attribute {node.attr!r}.")
 
     def _eval_Subscript(self, node: ast.Subscript) -> object:
-        owner, index = self.expression(node.value), self.expression(node.slice)
+        owner = self.expression(node.value)
+        if isinstance(owner, (Block, Product)):
+            return self._with_new_axes(semantic.as_block(owner), node)
+        index = self.expression(node.slice)
         if isinstance(owner, tuple) and isinstance(index, int):
             try:
                 return owner[index]
             except IndexError:
                 raise SemanticError(f"index {index} is outside a tuple of {len(owner)}.") from None
-        raise SemanticError(f"a {describe(owner)} cannot be indexed; load and store whole blocks.")
+        raise SemanticError(f"a {describe(owner)} cannot be indexed.")
+
+    def _with_new_axes(self, block: Block, node: ast.Subscript) -> Block:
+        """``block[:, None]``: whole dimensions and new ones, nothing else."""
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        for axis, part in enumerate(parts):
+            if isinstance(part, ast.Constant) and part.value is None:
+                block = semantic.expand_dims(block, axis)
+            elif not (isinstance(part, ast.Slice) and part.lower is part.upper is part.step is None):
+                raise SemanticError("a block is indexed only with : and None, which adds a dimension; load and store whole blocks.")
+        if len(parts) > len(block.shape):
+            raise SemanticError(f"too many indices for a {describe(block)}.")
+        return block
 
     def _eval_BinOp(self, node: ast.BinOp) -> object:
         return semantic.binary(_BINARY[type(node.op)], self.expression(node.left), self.expression(node.right))
 
     def _eval_UnaryOp(self, node: ast.UnaryOp) -> object:
-        value = self.expression(node.operand)
-        if isinstance(node.op, ast.UAdd):
-            return value
-        if isinstance(node.op, ast.USub):
-            return semantic.binary("-", 0.0 if getattr(value, "dtype", None) is BY_NAME["float32"] else 0, value)
-        if isinstance(value, Scalar):
-            raise self.unsupported(node, "`not` or `~` on a run-time value")
-        return (not value) if isinstance(node.op, ast.Not) else ~value
+        return semantic.unary(_UNARY[type(node.op)], self.expression(node.operand))
 
     def _eval_BoolOp(self, node: ast.BoolOp) -> object:
         values = [self.expression(v) for v in node.values]
-        if any(isinstance(v, (Scalar, Block)) for v in values):
-            raise self.unsupported(node, "`and` or `or` on a run-time value")
-        return all(values) if isinstance(node.op, ast.And) else any(values)
+        if any(isinstance(v, (Block, Product)) for v in values):
+            raise self.unsupported(node, "`and` or `or` on blocks; use & and |")
+        if not any(isinstance(v, Scalar) for v in values):
+            return all(values) if isinstance(node.op, ast.And) else any(values)
+        truths = [semantic.cast(v, BY_NAME["int1"]) for v in values]
+        return functools.reduce(lambda a, b: semantic.binary("&" if isinstance(node.op, ast.And) else "|", a, b), truths)
 
     def _eval_Compare(self, node: ast.Compare) -> object:
         if len(node.ops) != 1 or type(node.ops[0]) not in _COMPARE:
@@ -355,7 +494,7 @@ class _Reader:
     def _eval_IfExp(self, node: ast.IfExp) -> object:
         condition = self.expression(node.test)
         if isinstance(condition, (Scalar, Block)):
-            raise self.unsupported(node, "a conditional expression on a run-time value")
+            return semantic.where(condition, self.expression(node.body), self.expression(node.orelse))
         return self.expression(node.body if condition else node.orelse)
 
     def _eval_JoinedStr(self, node: ast.JoinedStr) -> str:
@@ -370,6 +509,8 @@ class _Reader:
         keywords = {k.arg: self.expression(k.value) for k in node.keywords}
         if isinstance(function, _Method):
             return _call(function.function, function.owner, *arguments, **keywords)
+        if isinstance(getattr(function, "source", None), KernelSource):
+            return self._device_call(function, arguments, keywords)
         name = getattr(function, BUILTIN, None)
         if name is not None:
             return _call(getattr(semantic, name), *arguments, **keywords)
@@ -379,9 +520,26 @@ class _Reader:
             return self._python_call(function, arguments)
         raise SemanticError(f"{ast.unparse(node.func)} cannot be called in a kernel; the functions there are, are those of baco.language.")
 
+    def _device_call(self, function: Any, arguments: list[Any], keywords: dict[str, Any]) -> object:
+        """The value of another kernel function: its statements are read in place of the call."""
+        if self.calls >= MOST_CALLS:
+            raise SemanticError(f"{function.__name__} is called {MOST_CALLS} levels deep; a kernel function cannot call itself.")
+        try:
+            bound = inspect.signature(function.function).bind(*arguments, **keywords)
+        except TypeError as error:
+            raise SemanticError(f"{function.__name__}: {error}.") from None
+        bound.apply_defaults()
+        reader = _Reader(function.source, namespace_of(function.function), Signature((), ()), self.calls + 1)
+        reader.facts, reader.branches = self.facts, 0
+        reader.variables = dict(bound.arguments)
+        reader.statements(reader.source.tree.body)
+        return reader.returned[0] if reader.returned else None
+
     @staticmethod
     def _python_call(function: Callable[..., Any], arguments: list[Any]) -> object:
-        if any(isinstance(a, (Scalar, Block, Product, Pointer, BlockPointer)) for a in arguments):
+        if function is abs and len(arguments) == 1 and isinstance(arguments[0], (Scalar, Block)):
+            return semantic.abs(arguments[0])
+        if any(isinstance(a, (Scalar, Block, Product, Pointer, BlockPointer, PointerBlock)) for a in arguments):
             raise SemanticError(f"{function.__name__} works on compile-time values only.")
         try:
             return function(*arguments)
@@ -412,7 +570,14 @@ def _with_value(like: Any, value: ir.Value) -> Any:
         return Scalar(like.dtype, value)
     if isinstance(like, Block):
         return Block(like.dtype, like.shape, value)
-    return BlockPointer(like.dtype, like.shape, value, like.name)
+    if isinstance(like, Pointer):
+        return Pointer(like.dtype, value, like.name, moved=True)
+    return type(like)(like.dtype, like.shape, value, like.name)
+
+
+def _same_type(a: Any, b: Any) -> bool:
+    """Whether two run-time values can be the same variable."""
+    return type(a) is type(b) and a.dtype is b.dtype and getattr(a, "shape", None) == getattr(b, "shape", None)
 
 
 def _assigned(body: Iterable[ast.stmt]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Kernels as plain Python over NumPy, one program instance after the other: ``BACO_INTERPRET=1`` or ``@baco.jit(interpret=True)``.
 
-The kernel's own function runs, so `print`, `breakpoint()` and stepping work inside it. While it runs, the functions of
+The kernel's own code runs, so `print`, `breakpoint()` and stepping work inside it. While it runs, the functions of
 :mod:`baco.language` come here by name, are done by :mod:`baco.lang.interpreter_builtins`, and work on the values of
-:mod:`baco.lang.interpreter_values`. Sizes and offsets are Python integers; a float argument is a NumPy float32.
+:mod:`baco.lang.interpreter_values` and :mod:`baco.lang.interpreter_memory`.
 
 Stricter than the machine in one thing: a block that leaves its tensor in a dimension that is not boundary-checked is an error here, also
 where the array goes on.
@@ -14,7 +14,7 @@ import bdb
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ import numpy as np
 from baco.errors import BacoError
 from baco.lang import launch
 from baco.lang.errors import CompileTimeAssertionFailure, InterpreterError, KernelTypeError, SemanticError, SourceLocation
-from baco.lang.interpreter_builtins import BUILTINS, StaticAssertion
-from baco.lang.interpreter_values import Memory, OutOfBounds, Pointer
+from baco.lang.interpreter_builtins import BUILTINS, PYTHON, StaticAssertion
+from baco.lang.interpreter_memory import Memory, OutOfBounds, Pointer
+from baco.lang.interpreter_values import Block
 from baco.lang.language import INTERPRETER
 
 
@@ -36,6 +37,8 @@ class Interpreter:
         self.instance = (0, 0, 0)
         self.files: set[str] = set()
         """Where the kernel and the device functions it called are written."""
+        self.adapted: dict[Callable[..., Any], Callable[..., Any]] = {}
+        """The same functions, with `range`, `min` and `max` that know run-time numbers."""
 
     def __call__(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         try:
@@ -66,7 +69,12 @@ class Interpreter:
     def call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         """Call a function of the kernel's: the kernel itself, or a device function."""
         self.files.add(function.__code__.co_filename)
-        return function(*arguments, **keywords)
+        if function not in self.adapted:
+            names = {**PYTHON, **function.__globals__}
+            copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+            copy.__kwdefaults__ = function.__kwdefaults__
+            self.adapted[function] = copy
+        return self.adapted[function](*arguments, **keywords)
 
     def _instance(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         """Run one program instance, with errors put at their line."""
@@ -116,8 +124,8 @@ def run(
 def _value(kernel: str, name: str, value: Any) -> Any:
     if launch.is_array(value):
         return Pointer(Memory(name, launch.plain(launch.as_array(kernel, name, value)).reshape(-1)))
-    if isinstance(value, np.integer):
-        return int(value)
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return 1 if value == 1 else Block(np.int64(value))  # integers that are 1 are compiled in
     if isinstance(value, (float, np.floating)):
-        return np.float32(value)
+        return Block(np.float32(value))
     return value

@@ -5,6 +5,7 @@ Their faults are :class:`SemanticError` with one sentence, as those of :mod:`bac
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,12 +13,13 @@ import numpy as np
 
 from baco.lang import interpreter_values as values
 from baco.lang.errors import SemanticError
-from baco.lang.interpreter_values import Block, BlockPointer, Descriptor, Memory, Pointer
+from baco.lang.interpreter_memory import BlockPointer, Descriptor, Memory, Pointer, load_block, store_block, to_store
+from baco.lang.interpreter_values import Block, binary, cast, describe, integer, integers, materialise
 from baco.lang.language import INTERPRETER
-from baco.lang.types import DType, int32
+from baco.lang.types import DType, float32, int1, int32, int64
 
 BUILTINS: dict[str, Callable[..., Any]] = {}
-"""The functions of :mod:`baco.language` by name; with the same parameters."""
+"""The functions of :mod:`baco.language` by name, with the same parameters."""
 
 
 class StaticAssertion(SemanticError):
@@ -25,140 +27,265 @@ class StaticAssertion(SemanticError):
 
 
 def meaning(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function the meaning of the builtin it is named after."""
-    BUILTINS[function.__name__] = function
+    """Make a function the meaning of the builtin it is named after; an underscore keeps it apart from Python's own."""
+    BUILTINS[function.__name__.rstrip("_")] = function
     return function
 
 
-@meaning
-def program_id(axis: int) -> int:
-    return INTERPRETER.get().instance[_axis(axis)]
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise SemanticError(message)
+
+
+def _block(value: Any) -> Block:
+    _require(isinstance(value, Block) and bool(value.shape), f"this must be a block, not a {describe(value)}.")
+    return value
+
+
+def _dtype(dtype: Any) -> DType:
+    _require(isinstance(dtype, DType), f"dtype must be an element type such as bl.int32, not {describe(dtype)}.")
+    return dtype
+
+
+def _shape(shape: Any, what: str) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    ok = 1 <= len(sizes) <= 3 and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes)
+    _require(ok, f"{what} must be one to three positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
+    return sizes
+
+
+# The grid --------------------------------------------------------------------------------------------------------------------------------
 
 
 @meaning
-def num_programs(axis: int) -> int:
-    return INTERPRETER.get().grid[_axis(axis)]
+def program_id(axis: int) -> Block:
+    return Block(np.int64(INTERPRETER.get().instance[_grid_axis(axis)]))
 
 
-def _axis(axis: Any) -> int:
-    if axis not in (0, 1, 2):
-        raise SemanticError(f"axis must be 0, 1 or 2, not {values.describe(axis)}.")
+@meaning
+def num_programs(axis: int) -> Block:
+    return Block(np.int64(INTERPRETER.get().grid[_grid_axis(axis)]))
+
+
+def _grid_axis(axis: Any) -> int:
+    _require(isinstance(axis, int) and axis in (0, 1, 2), f"axis must be 0, 1 or 2, not {describe(axis)}.")
     return axis
 
 
+# Memory ----------------------------------------------------------------------------------------------------------------------------------
+
+
 @meaning
-def make_block_ptr(base: Any, shape: Any, strides: Any, offsets: Any, block_shape: Any, order: Any = (1, 0)) -> BlockPointer:
-    memory = _array(base)
-    sizes = values.integers(shape, None, "shape")
-    rank = len(sizes)
-    if sorted(values.integers(order, rank, "order")) != list(range(rank)):
-        raise SemanticError(f"order must list each of the {rank} dimensions once, not {order!r}.")
-    return BlockPointer(
-        memory,
-        sizes,
-        values.integers(strides, rank, "strides"),
-        values.integers(offsets, rank, "offsets"),
-        _extents(block_shape, rank, "block_shape"),
-    )
-
-
-def _array(base: Any) -> Memory:
-    if not isinstance(base, Pointer) or base.shape or base.offsets:
-        raise SemanticError(f"base must be a pointer argument of the kernel, not a {values.describe(base)}.")
-    return base.memory
-
-
-def _extents(shape: Any, rank: int | None, what: str) -> tuple[int, ...]:
-    sizes = values.integers(shape, rank, what)
-    if any(s < 1 for s in sizes):
-        raise SemanticError(f"{what} must be positive, but is {sizes}.")
-    return sizes
+def make_block_ptr(base: Any, shape: Any, strides: Any, offsets: Any, block_shape: Any, order: Any) -> BlockPointer:
+    memory, start = _base(base)
+    block = _shape(block_shape, "block_shape")
+    rank = len(block)
+    _require(len(_axes(order, rank, "order")) == rank, f"order must list all {rank} dimensions, innermost first, not {order!r}.")
+    sizes, steps, starts = (integers(v, rank, n) for v, n in ((shape, "shape"), (strides, "strides"), (offsets, "offsets")))
+    return BlockPointer(memory, start, sizes, steps, starts, block)
 
 
 @meaning
 def make_tensor_descriptor(base: Any, shape: Any, strides: Any, block_shape: Any) -> Descriptor:
-    sizes = values.integers(shape, None, "shape")
-    return Descriptor(
-        _array(base), sizes, values.integers(strides, len(sizes), "strides"), _extents(block_shape, len(sizes), "block_shape")
-    )
+    memory, start = _base(base)
+    block = _shape(block_shape, "block_shape")
+    sizes, steps = (integers(v, len(block), n) for v, n in ((shape, "shape"), (strides, "strides")))
+    _require(steps[-1] == 1, f"strides[{len(block) - 1}] of a descriptor must be 1.")
+    return Descriptor(memory, start, sizes, steps, block)
+
+
+def _base(base: Any) -> tuple[Memory, int]:
+    _require(isinstance(base, Pointer) and not base.shape, f"base must be a pointer argument of the kernel, not a {describe(base)}.")
+    return base.memory, int(base.offsets)
+
+
+def _axes(axes: Any, rank: int, what: str) -> tuple[int, ...]:
+    axes = (axes,) if isinstance(axes, int) else axes
+    ok = isinstance(axes, (tuple, list)) and all(isinstance(a, int) and 0 <= a < rank for a in axes) and len(set(axes)) == len(axes)
+    _require(ok, f"{what} must list distinct dimensions below {rank}, not {axes!r}.")
+    return tuple(axes)
 
 
 @meaning
 def advance(base: Any, offsets: Any) -> BlockPointer:
-    if not isinstance(base, BlockPointer):
-        raise SemanticError(f"bl.advance moves a block pointer, not a {values.describe(base)}.")
+    _require(isinstance(base, BlockPointer), f"bl.advance moves a block pointer, not a {describe(base)}.")
     return base.advance(offsets)
-
-
-_GPU_ONLY = ("cache_modifier", "eviction_policy", "volatile")
 
 
 def _refuse_gpu(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
-        if name not in _GPU_ONLY:
-            raise SemanticError(f"there is no argument {name!r} here.")
-        if value:
-            raise SemanticError(f"{name} has no meaning on Gemmini, which has no caches; leave it out.")
-
-
-def _checked(boundary_check: Any, rank: int) -> tuple[int, ...]:
-    axes = values.integers((boundary_check,) if isinstance(boundary_check, int) else boundary_check, None, "boundary_check")
-    if any(not 0 <= a < rank for a in axes) or len(set(axes)) != len(axes):
-        raise SemanticError(f"boundary_check must list distinct dimensions below {rank}, not {boundary_check!r}.")
-    return axes
+        _require(name in ("cache_modifier", "eviction_policy", "volatile"), f"there is no argument {name!r} here.")
+        _require(not value, f"{name} has no meaning on Gemmini, which has no caches; leave it out.")
 
 
 @meaning
-def load(pointer: Any, mask: Any = None, other: Any = None, boundary_check: Any = (), padding_option: str = "", **gpu: Any) -> Any:
+def load(pointer: Any, mask: Any = None, other: Any = None, boundary_check: Any = (), padding_option: str = "", **gpu: Any) -> Block:
     _refuse_gpu(gpu)
-    if isinstance(pointer, BlockPointer):
-        if mask is not None or other is not None:
-            raise SemanticError("mask and other belong to raw pointers; with a block pointer use boundary_check.")
-        if padding_option not in ("", "zero"):
-            raise SemanticError(f"padding_option must be 'zero', not {padding_option!r}.")
-        return values.load_block(pointer, _checked(boundary_check, len(pointer.shape)))
-    _raw(pointer, "bl.load reads through")
-    outside = 0 if other is None else other.data if isinstance(other, Block) else other
-    elements = pointer.memory.read(pointer.offsets, _wanted(mask, pointer), outside)
-    return Block(elements) if pointer.shape else elements.item()
+    if isinstance(pointer, Pointer):
+        unchecked = not boundary_check and not padding_option
+        _require(unchecked, "boundary_check and padding_option belong to block pointers; here use mask and other.")
+        outside = materialise(0 if other is None else other, "other", pointer.dtype).data
+        return Block(pointer.memory.read(pointer.offsets, _wanted(mask, pointer), outside))
+    _require(isinstance(pointer, BlockPointer), f"bl.load reads through a pointer, not a {describe(pointer)}.")
+    _require(mask is None and other is None, "mask and other belong to raw pointers; with a block pointer use boundary_check.")
+    _require(padding_option in ("", "zero"), f"padding_option must be 'zero', not {padding_option!r}.")
+    return load_block(pointer, _axes(boundary_check, len(pointer.shape), "boundary_check"))
 
 
 @meaning
 def store(pointer: Any, value: Any, mask: Any = None, boundary_check: Any = (), **gpu: Any) -> None:
     _refuse_gpu(gpu)
-    if isinstance(pointer, BlockPointer):
-        if mask is not None:
-            raise SemanticError("mask belongs to raw pointers; with a block pointer use boundary_check.")
-        values.store_block(pointer, value, _checked(boundary_check, len(pointer.shape)))
+    if isinstance(pointer, Pointer):
+        _require(not boundary_check, "boundary_check belongs to block pointers; here use mask.")
+        pointer.memory.write(pointer.offsets, _wanted(mask, pointer), to_store(value, pointer).data)
         return
-    _raw(pointer, "bl.store writes through")
-    if isinstance(value, Block):
-        values.check_stored(pointer, value)
-    elements = np.asarray(value.data if isinstance(value, Block) else value).astype(values.numpy_type(pointer.dtype))
-    pointer.memory.write(pointer.offsets, _wanted(mask, pointer), elements)
-
-
-def _raw(pointer: Any, what: str) -> None:
-    if not isinstance(pointer, Pointer):
-        raise SemanticError(f"{what} a block pointer or a raw pointer, not a {values.describe(pointer)}.")
+    _require(isinstance(pointer, BlockPointer), f"bl.store writes through a pointer, not a {describe(pointer)}.")
+    _require(mask is None, "mask belongs to raw pointers; with a block pointer use boundary_check.")
+    store_block(pointer, value, _axes(boundary_check, len(pointer.shape), "boundary_check"))
 
 
 def _wanted(mask: Any, pointer: Pointer) -> np.ndarray:
-    wanted = np.asarray(True if mask is None else mask.data if isinstance(mask, Block) else mask)
-    if wanted.dtype != bool:
-        raise SemanticError(f"a mask is made of comparisons, but this one is a {values.describe(mask)}.")
-    return np.broadcast_to(wanted, pointer.shape)
+    truth = cast(True if mask is None else mask, int1).data
+    values.common_shape(truth.shape, pointer.shape)
+    return np.broadcast_to(truth, pointer.shape)
+
+
+# Making and rearranging blocks -----------------------------------------------------------------------------------------------------------
+
+
+@meaning
+def arange(start: int, end: int) -> Block:
+    ok = all(isinstance(v, int) and not isinstance(v, bool) for v in (start, end))
+    _require(ok, f"bl.arange takes compile-time integers, not {describe(start)} and {describe(end)}.")
+    _require(start < end, f"bl.arange({start}, {end}) would be empty.")
+    return Block(np.arange(start, end, dtype=np.int32))
 
 
 @meaning
 def zeros(shape: Any, dtype: DType) -> Block:
-    return Block(np.zeros(_extents(shape, None, "shape"), values.numpy_type(_dtype(dtype))))
+    return full(shape, 0, dtype)
 
 
-def _dtype(dtype: Any) -> DType:
-    if not isinstance(dtype, DType):
-        raise SemanticError(f"dtype must be an element type such as bl.int32, not {values.describe(dtype)}.")
-    return dtype
+@meaning
+def zeros_like(input: Any) -> Block:
+    return Block(np.zeros_like(_block(input).data))
+
+
+@meaning
+def full(shape: Any, value: Any, dtype: DType) -> Block:
+    number = materialise(value, "value", _dtype(dtype))
+    _require(not number.shape, f"value must be a number, not a {describe(value)}.")
+    return Block(np.full(_shape(shape, "shape"), number.data))
+
+
+@meaning
+def cast_(input: Any, dtype: DType) -> Block:
+    return cast(input, dtype)
+
+
+@meaning
+def expand_dims(input: Any, axis: int) -> Block:
+    rank = len(_block(input).shape)
+    _require(isinstance(axis, int) and -rank - 1 <= axis <= rank, f"axis must be from {-rank - 1} to {rank}, not {describe(axis)}.")
+    return Block(np.expand_dims(input.data, axis))
+
+
+@meaning
+def broadcast_to(input: Any, shape: Any) -> Block:
+    block, size = _block(input), _shape(shape, "shape")
+    fits = values.common_shape(block.shape, size) == size
+    _require(fits, f"a {describe(block)} cannot be repeated to {' x '.join(map(str, size))}.")
+    return Block(np.broadcast_to(block.data, size))
+
+
+@meaning
+def trans(input: Any, *dims: Any) -> Block:
+    block = _block(input)
+    rank = len(block.shape)
+    order = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    if not order:
+        return block.T
+    _require(sorted(order) == list(range(rank)), f"bl.trans: {order} is not an order of {rank} dimensions.")
+    return Block(block.data.transpose(order))
+
+
+@meaning
+def permute(input: Any, *dims: Any) -> Block:
+    return trans(input, *dims)
+
+
+# Arithmetic ------------------------------------------------------------------------------------------------------------------------------
+
+
+@meaning
+def where(condition: Any, x: Any, y: Any) -> Block:
+    truth = cast(condition, int1).data
+    if not isinstance(x, Block) and not isinstance(y, Block):
+        x = materialise(x, dtype=float32 if isinstance(y, float) else None)
+    a, b = values.meet("where", x, y)
+    values.common_shape(truth.shape, a.shape, b.shape)
+    return Block(np.where(truth, a, b))
+
+
+@meaning
+def minimum(x: Any, y: Any) -> Any:
+    return _of_two("min", x, y)
+
+
+@meaning
+def maximum(x: Any, y: Any) -> Any:
+    return _of_two("max", x, y)
+
+
+def _of_two(op: str, x: Any, y: Any) -> Any:
+    """The smaller or larger of two values; Python's own on compile-time numbers."""
+    return binary(op, x, y) if isinstance(x, Block) or isinstance(y, Block) else getattr(builtins, op)(x, y)
+
+
+@meaning
+def abs_(x: Any) -> Block:
+    return builtins.abs(materialise(x))
+
+
+def _function(name: str, function: Callable[[np.ndarray], np.ndarray]) -> None:
+    """A function of float32, by name."""
+
+    def compute(x: Any) -> Block:
+        with np.errstate(all="ignore"):
+            return Block(np.asarray(function(cast(x, float32).data)).astype(np.float32))
+
+    BUILTINS[name] = compute
+
+
+for _name in ("exp", "exp2", "log", "log2", "sqrt", "sin", "cos", "floor", "ceil"):
+    _function(_name, getattr(np, _name))
+_function("rsqrt", lambda x: np.float32(1) / np.sqrt(x))
+_function("sigmoid", lambda x: np.float32(1) / (np.float32(1) + np.exp(-x)))
+
+
+def _reduction(name: str, reduce: Callable[[np.ndarray, int], np.ndarray]) -> None:
+    """A reduction along an axis, or of everything from the last axis on, by name."""
+
+    def compute(input: Any, axis: int | None = None, keep_dims: bool = False) -> Block:
+        block = _block(input)
+        rank = len(block.shape)
+        if name == "sum" and block.dtype not in (int32, int64, float32):
+            block = cast(block, int32)
+        if axis is None:
+            data = block.data
+            for place in reversed(range(rank)):
+                data = reduce(data, place)
+            return Block(data)
+        _require(isinstance(axis, int) and -rank <= axis < rank, f"axis must be from {-rank} to {rank - 1}, not {describe(axis)}.")
+        result = reduce(block.data, axis % rank)
+        return Block(np.expand_dims(result, axis % rank) if keep_dims else result)
+
+    BUILTINS[name] = compute
+
+
+_reduction("sum", lambda data, axis: np.add.accumulate(data, axis, dtype=data.dtype).take(-1, axis))  # in order, as the host core adds
+_reduction("max", lambda data, axis: data.max(axis))
+_reduction("min", lambda data, axis: data.min(axis))
 
 
 @meaning
@@ -169,30 +296,40 @@ def dot(
     input_precision: Any = None,
     allow_tf32: Any = None,
     max_num_imprecise_acc: Any = None,
-    out_dtype: DType = int32,
+    out_dtype: DType | None = None,
 ) -> Block:
     for name, given in (("input_precision", input_precision), ("allow_tf32", allow_tf32), ("max_num_imprecise_acc", max_num_imprecise_acc)):
-        if given is not None:
-            raise SemanticError(f"{name} is about floating point; Gemmini multiplies int8 exactly. Leave it out.")
-    if out_dtype is not int32:
-        raise SemanticError(f"Gemmini accumulates in int32, not {out_dtype}.")
-    return values.dot(input, other, acc)
+        _require(given is None, f"{name} is about imprecise floating point; here int8 is exact and float32 is float32. Leave it out.")
+    result = values.dot(input, other, acc)
+    _require(out_dtype in (None, result.dtype), f"{input.dtype} products are summed in {result.dtype}, not {out_dtype}.")
+    return result
 
 
 @meaning
 def requantise(value: Any, scale: Any = 1.0, relu: bool = False) -> Block:
-    if not isinstance(value, Block) or value.dtype is not int32:
-        raise SemanticError(f"bl.gemmini.requantise takes an int32 block, not a {values.describe(value)}.")
-    if isinstance(scale, bool) or not isinstance(scale, (int, float, np.floating)):
-        raise SemanticError(f"scale must be a float, not {values.describe(scale)}.")
-    if not 0 <= scale < 2**31:
-        raise SemanticError(f"scale must be from 0 up to 2**31, where all implementations of Gemmini agree, but is {scale}.")
-    scaled = np.rint(value.data.astype(np.float32) * np.float32(scale))
+    block = _block(value)
+    _require(block.dtype is int32, f"bl.gemmini.requantise takes an int32 block, not a {describe(block)}.")
+    _require(isinstance(relu, bool), f"relu must be True or False at compile time, not {describe(relu)}.")
+    if isinstance(scale, (int, float)) and not isinstance(scale, bool):
+        _require(0 <= scale < 2**31, f"scale must be from 0 up to 2**31, where all implementations of Gemmini agree, but is {scale}.")
+        scale = float(scale)
+    factor = materialise(scale, "scale")
+    _require(factor.dtype is float32 and not factor.shape, f"scale must be a float, not {describe(scale)}.")
+    with np.errstate(all="ignore"):
+        scaled = np.nan_to_num(np.rint(block.data.astype(np.float32) * factor.data))
     return Block(np.clip(scaled, 0 if relu else -128, 127).astype(np.int8))
+
+
+for _name in ("expand_dims", "max", "min", "sum", "trans"):
+    setattr(Block, _name, BUILTINS[_name])
+
+
+# Compile time ----------------------------------------------------------------------------------------------------------------------------
 
 
 @meaning
 def static_assert(condition: Any, message: str = "") -> None:
+    _require(not isinstance(condition, Block), "static_assert needs a compile-time condition.")
     if not condition:
         raise StaticAssertion(f"static_assert failed{f': {message}' if message else ''}.")
 
@@ -200,4 +337,27 @@ def static_assert(condition: Any, message: str = "") -> None:
 @meaning
 def static_print(*shown: Any) -> None:
     if INTERPRETER.get().instance == (0, 0, 0):
-        print(*(v if isinstance(v, str) else values.describe(v) for v in shown))
+        print(*(v if isinstance(v, str) else describe(v) for v in shown))
+
+
+# Python's own functions in a kernel ------------------------------------------------------------------------------------------------------
+
+
+def _range(*bounds: Any) -> Any:
+    """A loop's numbers, which are run-time numbers; those of ``bl.static_range`` are not."""
+    limits = [integer(b, "a bound of range") for b in bounds]
+    _require(len(limits) < 3 or limits[2] >= 1, f"the step of range must be at least 1, but is {limits[-1] if limits else 0}.")
+    return (Block(np.int64(i)) for i in range(*limits))
+
+
+def _python(name: str) -> Callable[..., Any]:
+    def choose(*arguments: Any, **keywords: Any) -> Any:
+        if len(arguments) == 2 and not keywords and any(isinstance(a, Block) for a in arguments):
+            return binary(name, *arguments)
+        return getattr(builtins, name)(*arguments, **keywords)
+
+    return choose
+
+
+PYTHON = {"range": _range, "min": _python("min"), "max": _python("max")}
+"""What these names mean in a kernel that has none of its own by that name."""

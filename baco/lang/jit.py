@@ -193,22 +193,29 @@ class JITFunction(Launchable):
         cache.dump(self.__name__, special.signature, (target, options), special.asm)
         return special
 
-    def _compile(self, signature: Signature, target: GemminiConfig | str, _: Options) -> tuple[Compiled | CpuProgram, KernelFacts]:
+    def _compile(self, signature: Signature, target: GemminiConfig | str, options: Options) -> tuple[Compiled | CpuProgram, KernelFacts]:
         from baco.lang.frontend import read_kernel
         from baco.lowering.cpu import compile_kernel_for_cpu
         from baco.lowering.pipelines import compile_kernel
         from baco.sim.program import Parameter
 
         self.compilations += 1
-        module, facts = read_kernel(self.source, namespace_of(self.function), signature)
+        module, facts = read_kernel(self.source, self.namespace, signature)
         kinds = {"pointer": "buffer", "scalar": "scalar"}
         parameters = tuple(Parameter(n, kinds[kind], dtype, n in facts.stored) for n, kind, dtype in signature.runtime)
-        return (compile_kernel_for_cpu(module, parameters) if target == CPU else compile_kernel(module, parameters, target)), facts
+        if target == CPU:
+            return compile_kernel_for_cpu(module, parameters), facts
+        return compile_kernel(module, parameters, target, num_stages=options.num_stages), facts
 
     @functools.cached_property
     def source(self) -> KernelSource:
         """The kernel's text and where it stands."""
         return read_source(self.function)
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """Names the kernel may use from around it."""
+        return namespace_of(self.function)
 
 
 def _is_constexpr(annotation: object) -> bool:

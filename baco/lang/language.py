@@ -1,39 +1,69 @@
 """What a kernel may call: ``import baco.language as bl``.
 
 Names and argument order are Triton's. Every builtin works inside a ``@baco.jit`` kernel; `cdiv` also outside, for launch grids. Scalar
-integers are 64-bit; blocks are two-dimensional, int8 in the scratchpad or int32 in the accumulator.
+integers are 64-bit. The accelerator multiplies int8 blocks into int32 ones, moves blocks, and requantises; everything else runs on the
+RISC-V host core inside the same kernel, and a remark says which lines those are.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from baco.lang.errors import OutsideKernel
-from baco.lang.types import DType, constexpr, float32, int8, int32, int64
+from baco.lang.types import DType, constexpr, float32, int1, int8, int16, int32, int64
 
 __all__ = [
     "DType",
+    "abs",
     "advance",
+    "arange",
+    "broadcast_to",
+    "cast",
     "cdiv",
+    "ceil",
     "constexpr",
+    "cos",
     "dot",
+    "exp",
+    "exp2",
+    "expand_dims",
     "float32",
+    "floor",
+    "full",
     "gemmini",
+    "int1",
     "int8",
+    "int16",
     "int32",
     "int64",
     "load",
+    "log",
+    "log2",
     "make_block_ptr",
     "make_tensor_descriptor",
+    "max",
+    "maximum",
+    "min",
+    "minimum",
     "num_programs",
+    "permute",
     "program_id",
+    "rsqrt",
+    "sigmoid",
+    "sin",
+    "sqrt",
     "static_assert",
     "static_print",
+    "static_range",
     "store",
+    "sum",
+    "trans",
+    "where",
     "zeros",
+    "zeros_like",
 ]
 
 BUILTIN = "__baco_builtin__"
@@ -73,7 +103,8 @@ def make_block_ptr(
 ) -> Any:
     """A pointer to the block at `offsets` of the tensor that `base`, `shape` and `strides` (all in elements) describe.
 
-    `order` lists the dimensions from the innermost in memory outwards; Gemmini moves rows, so it must be (1, 0) and the last stride 1.
+    `order` lists the dimensions from the innermost in memory outwards. Gemmini moves rows of contiguous elements: blocks whose last
+    stride is 1 are moved by its DMA, others element by element by the host core.
     """
 
 
@@ -101,9 +132,10 @@ def load(
     eviction_policy: str = "",
     volatile: bool = False,
 ) -> Any:
-    """The block a block pointer stands for.
+    """The elements a pointer stands for.
 
-    Dimensions in `boundary_check` are checked against the tensor's shape; elements outside it are zero.
+    With a block pointer, dimensions in `boundary_check` are checked against the tensor's shape; elements outside it are zero. With a
+    raw pointer or a block of them, elements where `mask` is not set are `other` (zero if not given) and are not read.
     """
 
 
@@ -111,12 +143,149 @@ def load(
 def store(
     pointer: Any, value: Any, mask: Any = None, boundary_check: Sequence[int] = (), cache_modifier: str = "", eviction_policy: str = ""
 ) -> None:
-    """Write a block where a block pointer points. In the dimensions of `boundary_check`, elements outside the tensor are not written."""
+    """Write where a pointer points.
+
+    With a block pointer, elements outside the tensor in the dimensions of `boundary_check` are not written; with raw pointers, elements
+    where `mask` is not set.
+    """
+
+
+@builtin
+def arange(start: int, end: int) -> Any:
+    """The integers from `start` up to but without `end`, as a one-dimensional int32 block."""
 
 
 @builtin
 def zeros(shape: Sequence[int], dtype: DType) -> Any:
     """A block of zeros."""
+
+
+@builtin
+def zeros_like(input: Any) -> Any:
+    """A block of zeros of the same shape and type."""
+
+
+@builtin
+def full(shape: Sequence[int], value: Any, dtype: DType) -> Any:
+    """A block filled with one value."""
+
+
+@builtin
+def cast(input: Any, dtype: DType) -> Any:
+    """The same values in another type; also ``x.to(dtype)``.
+
+    Integers wrap; floats are truncated and saturate; anything but zero is true as an int1.
+    """
+
+
+@builtin
+def expand_dims(input: Any, axis: int) -> Any:
+    """One more dimension of size 1; also ``x[:, None]``."""
+
+
+@builtin
+def broadcast_to(input: Any, shape: Sequence[int]) -> Any:
+    """A block repeated to a shape, as NumPy repeats dimensions of size 1."""
+
+
+@builtin
+def trans(input: Any, *dims: int) -> Any:
+    """A two-dimensional block transposed, or the dimensions of any block in the order `dims`; also ``x.T``."""
+
+
+@builtin
+def permute(input: Any, *dims: int) -> Any:
+    """The dimensions of a block in the order `dims`."""
+
+
+@builtin
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """`x` where the condition holds, `y` elsewhere."""
+
+
+@builtin
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller of two values, element by element."""
+
+
+@builtin
+def maximum(x: Any, y: Any) -> Any:
+    """The larger of two values, element by element."""
+
+
+@builtin
+def sum(input: Any, axis: int | None = None, keep_dims: bool = False) -> Any:
+    """The sum along an axis, or of everything; int8 and int16 are summed as int32."""
+
+
+@builtin
+def max(input: Any, axis: int | None = None, keep_dims: bool = False) -> Any:
+    """The largest element along an axis, or of all."""
+
+
+@builtin
+def min(input: Any, axis: int | None = None, keep_dims: bool = False) -> Any:
+    """The smallest element along an axis, or of all."""
+
+
+@builtin
+def abs(x: Any) -> Any:
+    """The absolute value."""
+
+
+@builtin
+def exp(x: Any) -> Any:
+    """e to the power of x, in float32."""
+
+
+@builtin
+def exp2(x: Any) -> Any:
+    """2 to the power of x, in float32."""
+
+
+@builtin
+def log(x: Any) -> Any:
+    """The natural logarithm, in float32."""
+
+
+@builtin
+def log2(x: Any) -> Any:
+    """The logarithm to base 2, in float32."""
+
+
+@builtin
+def sqrt(x: Any) -> Any:
+    """The square root, in float32."""
+
+
+@builtin
+def rsqrt(x: Any) -> Any:
+    """One over the square root, in float32."""
+
+
+@builtin
+def sin(x: Any) -> Any:
+    """The sine, in float32."""
+
+
+@builtin
+def cos(x: Any) -> Any:
+    """The cosine, in float32."""
+
+
+@builtin
+def floor(x: Any) -> Any:
+    """The largest whole number not above x, in float32."""
+
+
+@builtin
+def ceil(x: Any) -> Any:
+    """The smallest whole number not below x, in float32."""
+
+
+@builtin
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), in float32."""
 
 
 @builtin
@@ -127,9 +296,12 @@ def dot(
     input_precision: Any = None,
     allow_tf32: Any = None,
     max_num_imprecise_acc: Any = None,
-    out_dtype: DType = int32,
+    out_dtype: DType | None = None,
 ) -> Any:
-    """The matrix product of two int8 blocks as an int32 block, added to `acc` where given. ``acc += dot(a, b)`` is the same."""
+    """The matrix product of two int8 blocks as an int32 block, added to `acc` where given. ``acc += dot(a, b)`` is the same.
+
+    Two float32 blocks are multiplied on the host core, into float32.
+    """
 
 
 @builtin
@@ -142,12 +314,45 @@ def static_print(*values: object) -> None:
     """Print compile-time values, and the types of the others, while the kernel is compiled."""
 
 
+class static_range:
+    """A range for a loop that is unrolled when the kernel is compiled: ``for i in bl.static_range(4)``."""
+
+    def __init__(self, *bounds: int) -> None:
+        self.values = range(*bounds)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.values)
+
+
 def cdiv(x: Any, div: Any) -> Any:
     """`x` divided by `div`, rounded up."""
     return -(-x // div)
 
 
 setattr(cdiv, BUILTIN, "cdiv")
+
+
+REFUSED = {
+    "atomic_add": "program instances run one after the other, so load, add and store instead",
+    "atomic_max": "program instances run one after the other, so load, compare and store instead",
+    "atomic_cas": "program instances run one after the other, so load, compare and store instead",
+    "debug_barrier": "a program instance is one thread",
+    "inline_asm_elementwise": "there is no GPU assembly here",
+    "multiple_of": "strides are compiled in where they are 1, and nothing else needs the hint",
+    "max_contiguous": "strides are compiled in where they are 1, and nothing else needs the hint",
+    "max_constancy": "nothing needs the hint",
+    "assume": "nothing needs the hint",
+    "float16": "the accelerator computes in int8 and int32, the host core in float32",
+    "bfloat16": "the accelerator computes in int8 and int32, the host core in float32",
+    "float64": "the accelerator computes in int8 and int32, the host core in float32",
+    "rand": "there is no random number generator; pass random numbers in",
+}
+"""What Triton has and this machine has not, and why."""
+
+
+def __getattr__(name: str) -> Any:
+    reason = f" because {REFUSED[name]}" if name in REFUSED else ""
+    raise AttributeError(f"baco.language has no {name!r}{reason}.")
 
 
 class gemmini:

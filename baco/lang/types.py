@@ -26,13 +26,14 @@ class DType:
 
 int1 = DType("int1", 1, "i1")
 int8 = DType("int8", 8, "i8")
+int16 = DType("int16", 16, "i16")
 int32 = DType("int32", 32, "i32")
 int64 = DType("int64", 64, "i64")
 float32 = DType("float32", 32, "f32")
 
-BLOCK_TYPES = (int8, int32)
-"""What Gemmini's memories hold: int8 in the scratchpad, int32 in the accumulator."""
-BY_NAME = {t.name: t for t in (int1, int8, int32, int64, float32)}
+RANKED = (int1, int8, int16, int32, int64, float32)
+"""Every element type, each able to hold what those before it hold (float32 approximately)."""
+BY_NAME = {t.name: t for t in RANKED}
 
 
 class constexpr:
@@ -90,11 +91,12 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Pointer:
-    """A pointer argument of the kernel: the array called `name`."""
+    """The address of an element of the array called `name`: of its first one, unless the pointer has `moved`."""
 
     dtype: DType
     value: ir.Value
     name: str
+    moved: bool = False
 
     def __str__(self) -> str:
         return f"pointer to {self.dtype}"
@@ -119,14 +121,16 @@ class Product:
     a: Block
     b: Block
 
-    dtype = int32
+    @property
+    def dtype(self) -> DType:
+        return int32 if self.a.dtype is int8 else float32
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.a.shape[0], self.b.shape[1])
 
     def __str__(self) -> str:
-        return f"{'x'.join(map(str, self.shape))} block of int32"
+        return f"{'x'.join(map(str, self.shape))} block of {self.dtype}"
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,24 @@ class BlockPointer:
 
     def __str__(self) -> str:
         return f"pointer to a {'x'.join(map(str, self.shape))} block of {self.dtype}"
+
+
+@dataclass(frozen=True)
+class PointerBlock:
+    """A block of addresses of elements of the array called `name`.
+
+    `start` and `offsets` are the pointer and the block it was made of, as long as that is known.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    value: ir.Value
+    name: str
+    start: ir.Value | None = None
+    offsets: Block | None = None
+
+    def __str__(self) -> str:
+        return f"{'x'.join(map(str, self.shape))} block of pointers to {self.dtype}"
 
 
 @dataclass(frozen=True)
@@ -175,6 +197,6 @@ class KernelFacts:
 
 def describe(value: object) -> str:
     """A value's type, for error messages."""
-    if isinstance(value, (Scalar, Pointer, Block, Product, BlockPointer, Descriptor)):
+    if isinstance(value, (Scalar, Pointer, Block, Product, BlockPointer, PointerBlock, Descriptor)):
         return str(value)
     return f"compile-time {type(value).__name__} {value!r}"

@@ -16,6 +16,10 @@ FLAGS = ("-target", RISCV_TARGET, "-mcpu=generic_rv64+m+a+f+d+c", "-mabi=lp64d",
 """RV64GC, as Rocket runs it; medany because programs live at 0x80000000."""
 
 
+BARE = ("-O2", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-Wl,--gc-sections", "-nostdlib", "-static")
+"""Nothing but the program and, of the runtime's functions, those that it calls."""
+
+
 @dataclass(frozen=True)
 class MachineCode:
     """What code generation makes: assembly text, and the ELF."""
@@ -35,6 +39,6 @@ def generate(llvm_ir: str) -> MachineCode:
         source, assembly, elf = (Path(folder) / name for name in ("kernel.ll", "kernel.s", "kernel.elf"))
         source.write_text(llvm_ir)
         zig("cc", *FLAGS, "-O2", "-S", str(source), "-o", str(assembly))
-        script = f"-Wl,-T,{files / 'link.ld'}"
-        zig("cc", *FLAGS, "-nostdlib", "-static", script, str(assembly), str(files / "crt.S"), "-o", str(elf))
+        sources = [str(assembly), str(files / "crt.S"), str(files / "math.c")]
+        zig("cc", *FLAGS, *BARE, f"-Wl,-T,{files / 'link.ld'}", *sources, "-o", str(elf))
         return MachineCode(assembly.read_text(), elf.read_bytes())

@@ -16,3 +16,5 @@ class Compiled:
     program: Program
     config: GemminiConfig
     asm: dict[str, str | bytes] = field(repr=False)
+    remarks: tuple[str, ...] = ()
+    """What the compiler decided that its user may want to know, each with its place: which lines run on the host core, for example."""

@@ -27,9 +27,9 @@ from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
-from baco.lowering.place_in_memories import ACCUMULATOR, MEMORY, ON_THE_WAY_OUT, ROW
+from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function
-from baco.lowering.tile_to_dim import HOST, WEIGHTS_IN_ARRAY, is_on_chip, root
+from baco.lowering.tile_to_dim import HOST, OVERWRITE, WEIGHTS_IN_ARRAY, is_on_chip, root
 
 IDENTITY = isa.float_bits(1.0)
 
@@ -44,15 +44,24 @@ class Requantised:
 
 @dataclass(frozen=True)
 class OnChip:
-    """A view of a placed block: rows and columns are offsets into the block."""
+    """A view of a placed block: rows and columns are offsets into the block, which starts at `start` and has `shape`."""
 
     memory: str
-    base_row: int
-    block_rows: int
+    start: ir.Value | int
+    shape: tuple[int, int]
+    tiled: bool
     load_id: int
     row: ir.Value | int = 0
     column: ir.Value | int = 0
     leaving: Requantised | None = None
+
+    def block_stride(self, dim: int) -> int:
+        """Rows from a DIM-wide column block to the next."""
+        return dim if self.tiled else self.shape[0]
+
+    def copy_rows(self, dim: int) -> int:
+        """Rows that one copy of the block takes."""
+        return self.shape[0] * -(-self.shape[1] // dim)
 
 
 @dataclass(frozen=True)
@@ -142,9 +151,9 @@ def _alloc(r: _Converter, op: ir.OpView) -> None:
     if memory == ON_THE_WAY_OUT:
         r.views[op.result] = None
         return
-    shape = ir.MemRefType(op.result.type).shape
     row = ir.IntegerAttr(op.operation.attributes[ROW]).value
-    r.views[op.result] = OnChip(memory, row, shape[0], 2 if memory == ACCUMULATOR else _load_id(op.result))
+    tiled = LAYOUT in op.operation.attributes and ir.StringAttr(op.operation.attributes[LAYOUT]).value == TILES
+    r.views[op.result] = OnChip(memory, row, block_shape(op), tiled, 2 if memory == ACCUMULATOR else _load_id(op.result))
 
 
 def _load_id(block: ir.Value) -> int:
@@ -195,7 +204,9 @@ def _subview(r: _Converter, op: ir.OpView) -> None:
     e = Emitter(r.config)
     operands = list(op.operation.operands)[1:]
     offsets = [r[operands.pop(0)] if o == DYNAMIC else o for o in ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"])]
-    rows, cols = (o if isinstance(o, int) else e.i64(o) for o in offsets)
+    *slots, rows, cols = (o if isinstance(o, int) else e.i64(o) for o in offsets)
+    for slot in slots:
+        source = replace(source, start=e.add(source.start, e.mul(slot, source.copy_rows(r.config.dim))))
     if isinstance(source, InDram):
         moved = e.add(e.mul(rows, source.row_stride), e.mul(cols, source.element_bytes))
         r.views[op.result] = replace(source, address=e.add(source.address, moved))
@@ -215,8 +226,12 @@ def _sizes(r: _Converter, view: ir.Value) -> list[ir.Value | int]:
 
 
 def _local(e: Emitter, view: OnChip, config: GemminiConfig, flags: int = 0) -> ir.Value | int:
-    """The local address of a view. Its column offset is a multiple of DIM: column blocks lie one after the other."""
-    row = e.add(e.add(view.base_row, view.row), e.mul(e.div(view.column, config.dim), view.block_rows))
+    """The local address of a view. Its column offset is a multiple of DIM, and so is its row offset in a block of tiles."""
+    if view.tiled:
+        inside = e.add(e.mul(view.row, -(-view.shape[1] // config.dim)), view.column)
+    else:
+        inside = e.add(view.row, e.mul(e.div(view.column, config.dim), view.shape[0]))
+    row = e.add(view.start, inside)
     return e.add(row, flags | (isa.ACCUMULATOR_BIT if view.memory == ACCUMULATOR else 0))
 
 
@@ -225,7 +240,7 @@ def _fill(r: _Converter, op: ir.OpView) -> None:
     destination = op.operation.operands[1]
     view, e = r.views[destination], Emitter(r.config)
     rows, cols = _sizes(r, destination)
-    e.config_ld(load_id=2, dram_stride=0, block_stride=view.block_rows)
+    e.config_ld(load_id=2, dram_stride=0, block_stride=view.block_stride(r.config.dim))
     e.mvin(2, 0, _local(e, view, r.config), cols, rows)
 
 
@@ -242,7 +257,7 @@ def _mvin(r: _Converter, source: InDram, to: OnChip, rows: ir.Value | int, cols:
     e = Emitter(r.config)
     if wait:
         e.fence()
-    e.config_ld(load_id=to.load_id, dram_stride=source.row_stride, block_stride=to.block_rows)
+    e.config_ld(load_id=to.load_id, dram_stride=source.row_stride, block_stride=to.block_stride(r.config.dim))
     e.mvin(to.load_id, source.address, _local(e, to, r.config), cols, rows)
 
 
@@ -260,8 +275,9 @@ def _matmul(r: _Converter, op: ir.OpView) -> None:
     (m, k), n = ir.MemRefType(a.type).shape, ir.MemRefType(c.type).shape[1]
     e = Emitter(r.config)
     reuse = WEIGHTS_IN_ARRAY in op.operation.attributes
+    accumulate = 0 if OVERWRITE in op.operation.attributes else isa.ACCUMULATE_BIT
     weights = (isa.GARBAGE, r.config.dim, r.config.dim) if reuse else (_local(e, r.views[b], r.config), n, k)
-    e.preload(weights, (_local(e, r.views[c], r.config, isa.ACCUMULATE_BIT), n, m))
+    e.preload(weights, (_local(e, r.views[c], r.config, accumulate), n, m))
     e.compute((_local(e, r.views[a], r.config), k, m), preloaded=not reuse)
 
 

@@ -6,12 +6,15 @@ from baco.dialects.mlir import ir
 from baco.hardware import GemminiConfig
 from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
     add_entry,
+    choose_layouts,
     convert_to_instgem,
     copies_to_linalg,
     drop_fences,
     guard_division,
     hoist_configs,
     lower_instgem_to_llvm,
+    overwrite_first_product,
+    pipeline_loads,
     place_in_memories,
     split_host_work,
     structure_pointers,
@@ -21,6 +24,7 @@ from baco.lowering.codegen import generate
 from baco.lowering.compiled import Compiled
 from baco.lowering.llvm_text import translate
 from baco.lowering.passes import run_passes, set_hardware
+from baco.lowering.remarks import remarks
 from baco.sim.program import Parameter, Program
 
 CLEAN = "canonicalize,cse"
@@ -30,6 +34,11 @@ PIPELINES: dict[str, tuple[str, ...]] = {
     "linalg-to-instgem": (
         f"one-shot-bufferize,{CLEAN}",
         "split-host-work",
+        CLEAN,
+        "overwrite-first-product",
+        CLEAN,
+        "choose-layouts",
+        "pipeline-loads",
         CLEAN,
         "tile-to-dim",
         CLEAN,
@@ -64,13 +73,16 @@ PIPELINES: dict[str, tuple[str, ...]] = {
 """What `baco-opt --pipeline` offers: the passes of each pipeline, in order."""
 
 
-def compile_kernel(module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig) -> Compiled:
-    """Compile a module in the baco dialect, all the way.
+def compile_kernel(
+    module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, *, num_stages: int = 1
+) -> Compiled:
+    """Compile a module in the baco dialect, all the way. `num_stages` is how deep loads are buffered.
 
     Raises:
         baco.lowering.errors.CompilationError: if the program cannot be compiled for this machine.
     """
     set_hardware(module, config)
+    pipeline_loads.set_num_stages(module, num_stages)
     asm: dict[str, str | bytes] = {"baco": str(module)}
     run_passes(module, PIPELINES["baco-to-linalg"])
     asm["linalg"] = str(module)
@@ -82,13 +94,13 @@ def finish(module: ir.Module, parameters: tuple[Parameter, ...], config: Gemmini
     """Compile a module in the instgem dialect to the end; `asm` holds the texts of the stages before."""
     from baco.lowering.passes import kernel_of
 
-    name = kernel_of(module).name.value
+    name, notes = kernel_of(module).name.value, tuple(remarks(module))
     asm["instgem"] = str(module)
     asm["llvm"] = to_llvm_ir(module)
     code = generate(asm["llvm"])
     asm["riscv"] = code.assembly
     asm["elf"] = code.elf
-    return Compiled(name, Program(code.elf, parameters), config, asm)
+    return Compiled(name, Program(code.elf, parameters), config, asm, notes)
 
 
 def to_llvm_ir(module: ir.Module) -> str:

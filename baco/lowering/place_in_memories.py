@@ -8,9 +8,10 @@ After:
     %a = memref.alloc() {baco.memory = "scratchpad", baco.row = 0 : i64} : memref<64x32xi8>
     %c = memref.alloc() {baco.memory = "accumulator", baco.row = 0 : i64} : memref<64x64xi32>
 
-A block of R x C elements takes R rows for each DIM-wide column block, one column block after the other. int32 blocks live in the
-accumulator; int8 blocks in the scratchpad, except the result of a requantisation, which exists only on the way out
-(``baco.memory = "on-the-way-out"``). Blocks that do not fit are refused.
+A block of R x C elements takes R rows for each DIM-wide column block (:mod:`baco.lowering.choose_layouts` says in which order), and as
+often as it has slots (:mod:`baco.lowering.pipeline_loads`). int32 blocks live in the accumulator; int8 blocks in the scratchpad, except the
+result of a requantisation, which exists only on the way out (``baco.memory = "on-the-way-out"``). Blocks that do not fit are refused. The
+rows taken altogether are recorded on the module as ``baco.rows``.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import OutOfResources, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 
-MEMORY, ROW = "baco.memory", "baco.row"
+MEMORY, ROW, LAYOUT, ROWS = "baco.memory", "baco.row", "baco.layout", "baco.rows"
+TILES, COLUMNS = "tiles", "columns"
+"""The layouts of a block; see :mod:`baco.lowering.choose_layouts`."""
+SLOTS = "baco.slots"
+"""Marks an allocation of several copies of a block, its first dimension."""
 SCRATCHPAD, ACCUMULATOR, ON_THE_WAY_OUT = "scratchpad", "accumulator", "on-the-way-out"
 
 
 @dataclass(frozen=True)
 class Block:
-    """An allocation: its operation, shape in elements, and the rows it takes."""
+    """An allocation: its operation, the shape of one copy in elements, and the rows that all copies take."""
 
     op: ir.OpView
     shape: tuple[int, int]
@@ -47,22 +52,43 @@ def run(module: ir.Module) -> None:
     config = get_hardware(module)
     blocks: dict[str, list[Block]] = {SCRATCHPAD: [], ACCUMULATOR: []}
     for op in allocations(kernel_of(module)):
-        memory = _memory_of(op)
+        memory = memory_of(op)
         op.operation.attributes[MEMORY] = ir.StringAttr.get(memory)
         if memory in blocks:
-            shape = tuple(ir.MemRefType(op.result.type).shape)
-            if len(shape) != 2:
-                raise UnsupportedOperation(f"a block on the accelerator has two dimensions, not {len(shape)}.", location_of(op))
+            shape = block_shape(op)
             row = sum(b.rows for b in blocks[memory])
             op.operation.attributes[ROW] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), row)
-            blocks[memory].append(Block(op, shape, rows_of(shape, config.dim)))
+            blocks[memory].append(Block(op, shape, rows_of(op, config.dim)))
     _check(blocks[SCRATCHPAD], config.scratchpad_rows, SCRATCHPAD, config)
     _check(blocks[ACCUMULATOR], config.accumulator_rows, ACCUMULATOR, config)
+    set_rows(module, {memory: sum(b.rows for b in placed) for memory, placed in blocks.items()})
 
 
-def rows_of(shape: tuple[int, int], dim: int) -> int:
-    """Rows of DIM elements that a block takes."""
-    return shape[0] * -(-shape[1] // dim)
+def set_rows(module: ir.Module, rows: dict[str, int]) -> None:
+    """Record on the module how many rows of each memory its program uses, counted from row 0."""
+    i64 = ir.IntegerType.get_signless(64)
+    module.operation.attributes[ROWS] = ir.DictAttr.get({memory: ir.IntegerAttr.get(i64, n) for memory, n in rows.items()})
+
+
+def block_shape(op: ir.OpView) -> tuple[int, int]:
+    """Rows and columns of the block that an allocation holds, once or in several slots.
+
+    Raises:
+        UnsupportedOperation: if it is no block of two dimensions.
+    """
+    shape = list(ir.MemRefType(op.result.type).shape)
+    if SLOTS in op.operation.attributes:
+        del shape[0]
+    if len(shape) != 2:
+        raise UnsupportedOperation(f"a block on the accelerator has two dimensions, not {len(shape)}.", location_of(op))
+    return shape[0], shape[1]
+
+
+def rows_of(op: ir.OpView, dim: int) -> int:
+    """Rows of DIM elements that an allocation takes, all its slots together."""
+    rows, cols = block_shape(op)
+    slots = ir.IntegerAttr(op.operation.attributes[SLOTS]).value if SLOTS in op.operation.attributes else 1
+    return slots * rows * -(-cols // dim)
 
 
 def allocations(kernel: func.FuncOp) -> Iterator[ir.OpView]:
@@ -79,7 +105,8 @@ def allocations(kernel: func.FuncOp) -> Iterator[ir.OpView]:
     yield from walk(kernel.entry_block)
 
 
-def _memory_of(op: ir.OpView) -> str:
+def memory_of(op: ir.OpView) -> str:
+    """Where a block lives."""
     if ir.MemRefType(op.result.type).element_type.width == 32:
         return ACCUMULATOR
     made_by = (use.owner for use in op.result.uses)

@@ -27,10 +27,8 @@ from baco.dialects.mlir import func, ir, linalg, memref
 from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.passes import kernel_of, location_of, register
+from baco.lowering.remarks import add_remark
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
-
-REMARKS = "baco.remarks"
-"""Module attribute: one string for each statement that runs on the host core."""
 
 _WORK = ("linalg.", "memref.copy")
 
@@ -115,13 +113,13 @@ class _Splitter:
 
     def run(self) -> None:
         """Split the kernel's work."""
-        host = [op for op in self.work if not self._on_accelerator(op)]
-        for op in self.work:
-            if op not in host:
+        on_accelerator = [self._on_accelerator(op) for op in self.work]
+        for op, ours in zip(self.work, on_accelerator, strict=True):
+            if ours:
                 self.touched_by_accelerator |= {root(v) for v in self._buffers(op) if not is_on_chip(v)}
-        for op in self.work:
+        for op, ours in zip(self.work, on_accelerator, strict=True):
             with op.location:
-                if op in host:
+                if not ours:
                     self._to_host(op)
                 elif op.operation.name == "memref.copy" and all(root(v) in self.at_home_on_chip for v in op.operation.operands):
                     self._by_way_of_twin(op)
@@ -129,9 +127,8 @@ class _Splitter:
             if op.operation.name == "memref.alloc" and op.result not in self.at_home_on_chip:
                 op.result.replace_all_uses_with(self._in_dram(op.result))
                 op.operation.erase()
-        if self.remarks:
-            texts = [ir.StringAttr.get(f"{p.file}:{p.line}:{p.column}: runs on the host core") for p in self.remarks]
-            self.module.operation.attributes[REMARKS] = ir.ArrayAttr.get(texts)
+        for place in self.remarks:
+            add_remark(self.module, place, "runs on the host core")
 
     # Where things belong ----------------------------------------------------------------------------------------------------------
 
@@ -174,9 +171,8 @@ class _Splitter:
 
     def _to_host(self, op: ir.OpView) -> None:
         """Let the host do an operation: on twins of the blocks that live on the chip, brought there and back."""
-        place = location_of(op)
-        if place and op.operation.name not in ("memref.copy", "linalg.fill"):
-            self.remarks.setdefault(place)
+        if op.operation.name not in ("memref.copy", "linalg.fill"):
+            self.remarks.update(dict.fromkeys(_places(op)))
         written = root(_writes(op))
         with ir.InsertionPoint(op):
             chips = list(dict.fromkeys(root(v) for v in self._buffers(op) if root(v) in self.at_home_on_chip))
@@ -231,6 +227,13 @@ class _Splitter:
             memref.GlobalOp(name, type_, sym_visibility="private", initial_value=initial, alignment=64)
         with ir.InsertionPoint.at_block_begin(self.kernel.entry_block), block.owner.location:
             return memref.GetGlobalOp(type_, name).result
+
+
+def _places(op: ir.OpView) -> list[SourceLocation]:
+    """The lines of the person's program behind an operation: its own, and those of the arithmetic that was fused into it."""
+    inside = [inner for region in op.operation.regions for block in region for inner in block.operations]
+    places = [location_of(o) for o in (op, *inside) if o.operation.name != "linalg.yield"]
+    return sorted({p for p in places if p}, key=lambda p: (p.file, p.line, p.column))
 
 
 def _fits_chip(block: ir.Value) -> bool:

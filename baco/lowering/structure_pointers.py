@@ -36,10 +36,18 @@ GRID_ARGUMENTS = ("pid0", "pid1", "pid2", "num0", "num1", "num2")
 
 
 @dataclass(frozen=True)
-class StructuredPointer:
-    """A block pointer taken apart: base buffer, and sizes, strides and offsets in elements, one a dimension."""
+class BasePointer:
+    """A pointer into an argument: the buffer, and how many elements further on it points."""
 
-    base: ir.Value
+    buffer: ir.Value
+    offset: Quantity = 0
+
+
+@dataclass(frozen=True)
+class StructuredPointer:
+    """A block pointer taken apart: base, and sizes, strides and offsets in elements, one a dimension."""
+
+    base: BasePointer
     shape: tuple[Quantity, ...]
     strides: tuple[Quantity, ...]
     offsets: tuple[Quantity, ...]
@@ -59,7 +67,7 @@ class StructuredPointer:
 
 @dataclass(frozen=True)
 class RawPointer:
-    """A block of addresses: a base buffer, and element offsets that are regular, or else a tensor of them."""
+    """A block of addresses: a buffer, and element offsets that are regular, or else a tensor of them."""
 
     base: ir.Value
     block: ir.RankedTensorType
@@ -89,7 +97,8 @@ def run(module: ir.Module) -> None:
     rebuilder.grid = new.arguments[len(old.arguments) :]
     rebuilder.a = Arithmetic()
     rebuilder.analysis = PointerAnalysis(rebuilder.__getitem__)
-    rebuilder.values.update(zip(old.arguments, new.arguments, strict=False))
+    for before, after in zip(old.arguments, new.arguments, strict=False):
+        rebuilder.values[before] = BasePointer(after) if isinstance(before.type, Pointer) else after
     with ir.InsertionPoint(new.entry_block):
         rebuilder.block(old.entry_block.operations)
     old.erase()
@@ -107,6 +116,11 @@ def _make_block_ptr(r: Rebuilder, op: ir.OpView) -> None:
     r.values[op.result] = StructuredPointer(r[op.base], *parts, op.result.type.block_type)
 
 
+def _offset_pointer(r: Rebuilder, op: ir.OpView) -> None:
+    before = r[op.pointer]
+    r.values[op.result] = replace(before, offset=r.a.add(before.offset, r.a.i64(r[op.offset])))
+
+
 def _advance(r: Rebuilder, op: ir.OpView) -> None:
     pointer = r[op.pointer]
     moved = tuple(r.a.add(o, r.a.i64(r[d])) for o, d in zip(pointer.offsets, op.offsets, strict=True))
@@ -116,13 +130,21 @@ def _advance(r: Rebuilder, op: ir.OpView) -> None:
 def _add_pointer(r: Rebuilder, op: ir.OpView) -> None:
     before, block = r[op.pointer], op.result.type.block_type
     step = r.analysis.affine(op.offsets)
-    if not isinstance(before, RawPointer):
-        r.values[op.result] = RawPointer(before, block, step, None if step else r[op.offsets])
+    if isinstance(before, BasePointer):
+        start = Affine(before.offset, (), ())
+        steps = None if step else _moved_by(r, r[op.offsets], before.offset)
+        r.values[op.result] = RawPointer(before.buffer, block, step and r.analysis.add(step, start), steps)
     elif before.regular and step:
         r.values[op.result] = replace(before, regular=r.analysis.add(before.regular, step))
     else:
         total = arith.AddIOp(_offset_block(r, before), r[op.offsets]).result
         r.values[op.result] = RawPointer(before.base, block, None, total)
+
+
+def _moved_by(r: Rebuilder, offsets: ir.Value, distance: Quantity) -> ir.Value:
+    if distance == 0:
+        return offsets
+    return arith.AddIOp(offsets, tensor.SplatOp(offsets.type, r.a.value(distance), []).result).result
 
 
 def _offset_block(r: Rebuilder, pointer: RawPointer) -> ir.Value:
@@ -146,10 +168,10 @@ def _view(r: Rebuilder, base: ir.Value, offset: Quantity, strides: Sequence[Quan
 
 
 def _block_view(r: Rebuilder, pointer: StructuredPointer) -> ir.Value:
-    offset: Quantity = 0
+    offset = pointer.base.offset
     for o, s in zip(pointer.offsets, pointer.strides, strict=True):
         offset = r.a.add(offset, r.a.mul(o, s))
-    return _view(r, pointer.base, offset, pointer.strides, pointer.block)
+    return _view(r, pointer.base.buffer, offset, pointer.strides, pointer.block)
 
 
 def _inside(r: Rebuilder, pointer: StructuredPointer, checked: list[int]) -> Bounds:
@@ -351,7 +373,8 @@ def _yield(r: Rebuilder, op: ir.OpView, carried: list[object], arguments: Sequen
             if new.fixed() != template.fixed():
                 reason = "a pointer carried around a loop may only be advanced there, not made anew; make it before the loop."
                 raise UnsupportedOperation(reason, location_of(op))
-            flat += [r.a.value(q) for q in new.moving]
+            for moving in new.moving:
+                flat.append(_in_place(r.a.value(moving), arguments[len(flat)]))
         else:
             flat.append(_in_place(new, arguments[len(flat)]))
     with op.location:
@@ -401,6 +424,7 @@ def _return(_: Rebuilder, op: ir.OpView) -> None:
 _HANDLERS = {
     **blocks_to_linalg.HANDLERS,
     "baco.make_block_ptr": _make_block_ptr,
+    "baco.offset_pointer": _offset_pointer,
     "baco.advance": _advance,
     "baco.add_pointer": _add_pointer,
     "baco.load": _load,

@@ -12,7 +12,9 @@ After (DIM = 16):
 
 A tile of B is loaded into the array once and every tile of A that meets it streams past: the first product of such a run loads it, the
 others are marked. Copies and fills are cut to the moves the DMA takes: DIM rows, and as many columns as one row may have
-(GEMMINI_ISA.md section 10); stores go one DIM-wide column block at a time, because the block stride of stores is fixed.
+(GEMMINI_ISA.md section 10). The block stride of stores is fixed, so that int8 stores take several DIM-wide column blocks at a time only
+from blocks in the layout that has it ("tiles"; see :mod:`baco.lowering.choose_layouts`); the others go one column block at a time.
+A product marked ``baco.overwrite`` writes its sums over what is there: its first tiles along the depth do, the others add to them.
 """
 
 from __future__ import annotations
@@ -23,9 +25,12 @@ from dataclasses import dataclass
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
 from baco.lowering.passes import get_hardware, kernel_of, register
+from baco.lowering.place_in_memories import LAYOUT, TILES
 from baco.lowering.rebuild import constant, known
 
 WEIGHTS_IN_ARRAY = "baco.weights_in_array"
+OVERWRITE = "baco.overwrite"
+"""Marks a product whose sums replace the accumulator block instead of adding to it."""
 HOST = "baco.host"
 """Marks an operation that runs on the host core; it is left whole."""
 
@@ -129,24 +134,34 @@ def _tile_matmul(op: ir.OpView, config: GemminiConfig) -> None:
     (m, k), n = ir.MemRefType(a.type).shape, ir.MemRefType(c.type).shape[1]
     dim = config.dim
 
-    def tile(rows: Extent, depth: Extent, cols: Extent, loaded: bool) -> None:
+    def tile(rows: Extent, depth: Extent, cols: Extent, loaded: bool, overwrite: bool) -> None:
         product = linalg.MatmulOp([], [tile_view(a, rows, depth), tile_view(b, depth, cols)], [tile_view(c, rows, cols)])
         linalg.fill_builtin_region(product.operation)
         if loaded:
             product.operation.attributes[WEIGHTS_IN_ARRAY] = ir.UnitAttr.get()
+        if overwrite:
+            product.operation.attributes[OVERWRITE] = ir.UnitAttr.get()
 
-    def run_of(depth: Extent, cols: Extent) -> None:
-        tile(Extent(constant(0), min(dim, m)), depth, cols, loaded=False)
-        _for_tiles(m, dim, lambda rows: tile(rows, depth, cols, loaded=True), first=min(dim, m))
+    def run_of(depth: Extent, cols: Extent, overwrite: bool) -> None:
+        tile(Extent(constant(0), min(dim, m)), depth, cols, False, overwrite)
+        _for_tiles(m, dim, lambda rows: tile(rows, depth, cols, True, overwrite), first=min(dim, m))
 
-    _for_tiles(n, dim, lambda cols: _for_tiles(k, dim, lambda depth: run_of(depth, cols)))
+    def column(cols: Extent) -> None:
+        first = min(dim, k) if OVERWRITE in op.operation.attributes else 0
+        if first:
+            run_of(Extent(constant(0), first), cols, True)
+        _for_tiles(k, dim, lambda depth: run_of(depth, cols, False), first=first)
+
+    _for_tiles(n, dim, column)
 
 
 def _tile_copy(op: ir.OpView, config: GemminiConfig) -> None:
     source, destination = op.operation.operands
+    loads = is_on_chip(destination) and not is_on_chip(source)
+    element = ir.MemRefType(source.type).element_type
     width = config.dim
-    if is_on_chip(destination) and not is_on_chip(source):
-        width = config.max_block_columns if ir.MemRefType(source.type).element_type.width == 8 else config.max_accumulator_columns
+    if loads or (element.width == 8 and _is_tiled(source)):
+        width = config.max_block_columns if element.width == 8 else config.max_accumulator_columns
     rows_total, cols_total = _sizes(source)
     _for_tiles(
         rows_total,
@@ -155,6 +170,12 @@ def _tile_copy(op: ir.OpView, config: GemminiConfig) -> None:
             cols_total, width, lambda cols: memref.CopyOp(tile_view(source, rows, cols), tile_view(destination, rows, cols))
         ),
     )
+
+
+def _is_tiled(value: ir.Value) -> bool:
+    """Whether the tiles of a block lie row-major, DIM rows apart."""
+    owner = root(value).owner
+    return is_on_chip(value) and LAYOUT in owner.attributes and ir.StringAttr(owner.attributes[LAYOUT]).value == TILES
 
 
 def _tile_fill(op: ir.OpView, config: GemminiConfig) -> None:

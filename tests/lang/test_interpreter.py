@@ -1,5 +1,6 @@
 """Interpreted kernels: equal to the machine and to NumPy, refused alike, and open to `print` and `breakpoint()`."""
 
+import inspect
 import sys
 
 import numpy as np
@@ -12,7 +13,9 @@ import baco
 import baco.language as bl
 from baco import knobs
 from baco.lang.errors import CompileTimeAssertionFailure, InterpreterError, KernelTypeError, LaunchError, OutsideKernel
+from baco.lang.interpreter_builtins import BUILTINS
 from baco.lang.jit import JITFunction
+from baco.lang.language import BUILTIN
 
 matmul = example("01_matmul")
 X = np.zeros((32, 32), np.int8)
@@ -217,6 +220,16 @@ def prints_once(x, B: bl.constexpr):
     bl.static_print("block size", B)
 
 
+def test_every_builtin_has_a_meaning() -> None:
+    declared = [getattr(bl, name) for name in bl.__all__] + list(vars(bl.gemmini).values())
+    names = {getattr(f, "__func__", f).__name__ for f in declared if hasattr(getattr(f, "__func__", f), BUILTIN)} - {"cdiv"}
+    assert names <= set(BUILTINS) and "requantise" in names
+    for name in names & set(vars(bl)):
+        wanted, given = (inspect.signature(f).parameters for f in (getattr(bl, name), BUILTINS[name]))
+        if "gpu" not in given:  # these only say why they refuse the rest
+            assert [(str(p.kind), p.default) for p in wanted.values()] == [(str(p.kind), p.default) for p in given.values()], name
+
+
 def test_static_print_prints_once(capsys) -> None:
     prints_once[(3,)](X, B=4)
-    assert capsys.readouterr().out == "block size int 4\n"
+    assert capsys.readouterr().out == "block size compile-time int 4\n"

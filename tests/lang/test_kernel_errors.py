@@ -79,15 +79,15 @@ def test_loop_variables_keep_their_type() -> None:
 
 
 @baco.jit
-def runtime_if(x, n):
+def returns_early(x, n):
     if n > 3:
-        pass
+        return
 
 
 @baco.jit
-def while_loop(x, n):
-    while n:
-        pass
+def breaks(x, n):
+    for _ in range(n):
+        break
 
 
 @baco.jit
@@ -96,8 +96,8 @@ def unknown_name(x):
 
 
 @baco.jit
-def column_major(x, n):
-    bl.load(bl.make_block_ptr(x, (n, n), (1, n), (0, 0), (16, 16), (0, 1)))
+def wrong_order(x):
+    bl.load(bl.make_block_ptr(x, (32, 32), (1, 32), (0, 0), (16, 16), (1, 0)))
 
 
 @baco.jit
@@ -118,10 +118,10 @@ def asserts(x, B: bl.constexpr):
 @pytest.mark.parametrize(
     ("kernel", "error", "arguments", "marked", "text"),
     [
-        (runtime_if, UnsupportedLanguageConstruct, (X, 5), "if n > 3", "compile-time"),
-        (while_loop, UnsupportedLanguageConstruct, (X, 5), "while n", "for loop over range"),
+        (returns_early, UnsupportedLanguageConstruct, (X, 5), "return", "run-time loop or branch"),
+        (breaks, UnsupportedLanguageConstruct, (X, 5), "break", "runs to its end"),
         (unknown_name, KernelTypeError, (X,), "undefined_thing", "not defined"),
-        (column_major, KernelTypeError, (X, 32), "bl.make_block_ptr", "order=(1, 0)"),
+        (wrong_order, KernelTypeError, (X,), "bl.make_block_ptr", "strides[1]=32 but strides[0]=1"),
         (gpu_only, KernelTypeError, (X,), "bl.load(", "no caches"),
         (wrong_arguments, KernelTypeError, (X,), "bl.zeros(", "dtype"),
     ],

@@ -1,0 +1,172 @@
+"""Making, rearranging, reducing and multiplying blocks in kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from baco.dialects import baco as dialect
+from baco.dialects import baco_blocks as blocks
+from baco.dialects.mlir import ir, tensor
+from baco.lang.arithmetic import Value, as_block, block_type, cast, materialise, promoted_sum, require, spread
+from baco.lang.types import Block, DType, Product, Scalar, describe, float32, int8, int32
+
+
+def shape_of(shape: object, what: str) -> tuple[int, ...]:
+    """A block's shape: one to three positive compile-time integers."""
+    size = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,) if isinstance(shape, int) else shape
+    ok = isinstance(size, tuple) and 1 <= len(size) <= 3 and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in size)
+    require(ok, f"{what} must be one to three positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
+    return size
+
+
+def _dtype(dtype: object) -> DType:
+    require(isinstance(dtype, DType), f"dtype must be an element type such as bl.int32, not {describe(dtype)}.")
+    return dtype
+
+
+def _i64(number: int) -> ir.IntegerAttr:
+    return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), number)
+
+
+def arange(start: object, end: object) -> Block:
+    ok = all(isinstance(v, int) and not isinstance(v, bool) for v in (start, end))
+    require(ok, f"bl.arange takes compile-time integers, not {describe(start)} and {describe(end)}.")
+    require(start < end, f"bl.arange({start}, {end}) would be empty.")
+    shape = (end - start,)
+    return Block(int32, shape, blocks.MakeRange(block_type(shape, int32), _i64(start), _i64(end)).result)
+
+
+def zeros(shape: object, dtype: object) -> Block:
+    size, element = shape_of(shape, "shape"), _dtype(dtype)
+    return Block(element, size, dialect.Zeros(block_type(size, element)).result)
+
+
+def full(shape: object, value: object, dtype: object) -> Block:
+    size, element = shape_of(shape, "shape"), _dtype(dtype)
+    if not isinstance(value, Scalar) and value == 0:
+        return zeros(size, element)
+    return spread(cast(materialise(value, "value"), element) if isinstance(value, Scalar) else materialise(value, "value", element), size)
+
+
+def zeros_like(input: object) -> Block:
+    block = as_block(input)
+    return zeros(block.shape, block.dtype)
+
+
+def trans(input: object, *dims: object) -> Block:
+    block = as_block(input)
+    rank = len(block.shape)
+    order = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    if not order:
+        require(rank == 2, f"bl.trans needs the new order of the {rank} dimensions.")
+        order = (1, 0)
+    require(sorted(order) == list(range(rank)), f"bl.trans: {order} is not an order of {rank} dimensions.")
+    shape = tuple(block.shape[i] for i in order)
+    attribute = ir.DenseI64ArrayAttr.get(list(order))
+    return Block(block.dtype, shape, blocks.Transpose(block_type(shape, block.dtype), block.value, attribute).result)
+
+
+def permute(input: object, *dims: object) -> Block:
+    return trans(input, *dims)
+
+
+# Reductions ------------------------------------------------------------------------------------------------------------------------------
+
+
+def _reduce(value: object, axis: object, keep_dims: object, kind: str) -> Value:
+    block = as_block(value)
+    if kind == "sum":
+        block = cast(block, promoted_sum(block.dtype))
+    if axis is None:
+        for _ in block.shape:
+            block = _reduced(block, len(block.shape) - 1, kind)
+        return Scalar(block.dtype, tensor.ExtractOp(block.value, []).result)
+    rank = len(block.shape)
+    require(isinstance(axis, int) and -rank <= axis < rank, f"axis must be from {-rank} to {rank - 1}, not {describe(axis)}.")
+    place = axis % rank
+    result = _reduced(block, place, kind)
+    if keep_dims:
+        from baco.lang.arithmetic import expand_dims
+
+        return expand_dims(result, place)
+    if rank == 1:
+        return Scalar(result.dtype, tensor.ExtractOp(result.value, []).result)
+    return result
+
+
+def _reduced(block: Block, axis: int, kind: str) -> Block:
+    shape = (*block.shape[:axis], *block.shape[axis + 1 :])
+    op = blocks.Reduce(block_type(shape, block.dtype), block.value, _i64(axis), ir.StringAttr.get(kind))
+    return Block(block.dtype, shape, op.result)
+
+
+def sum(input: object, axis: object = None, keep_dims: object = False) -> Value:
+    return _reduce(input, axis, keep_dims, "sum")
+
+
+def max(input: object, axis: object = None, keep_dims: object = False) -> Value:
+    return _reduce(input, axis, keep_dims, "max")
+
+
+def min(input: object, axis: object = None, keep_dims: object = False) -> Value:
+    return _reduce(input, axis, keep_dims, "min")
+
+
+# Products --------------------------------------------------------------------------------------------------------------------------------
+
+
+def dot(
+    input: object,
+    other: object,
+    acc: object = None,
+    input_precision: object = None,
+    allow_tf32: object = None,
+    max_num_imprecise_acc: object = None,
+    out_dtype: object = None,
+) -> Block | Product:
+    for name, given in (("input_precision", input_precision), ("allow_tf32", allow_tf32), ("max_num_imprecise_acc", max_num_imprecise_acc)):
+        require(given is None, f"{name} is about imprecise floating point; here int8 is exact and float32 is float32. Leave it out.")
+    a, b = as_block(input), as_block(other)
+    ok = a.dtype is b.dtype and a.dtype in (int8, float32)
+    require(ok, f"bl.dot multiplies int8 blocks on the array, or float32 ones on the host core, not a {describe(a)} and a {describe(b)}.")
+    product = Product(a, b)
+    require(out_dtype in (None, product.dtype), f"{a.dtype} products are summed in {product.dtype}, not {out_dtype}.")
+    two = len(a.shape) == 2 and len(b.shape) == 2
+    require(two, f"bl.dot multiplies two-dimensional blocks, not a {describe(a)} and a {describe(b)}.")
+    require(
+        a.shape[1] == b.shape[0],
+        f"bl.dot: the left block is {a.shape[0]}x{a.shape[1]} and the right one {b.shape[0]}x{b.shape[1]}; "
+        f"{a.shape[1]} columns do not meet {b.shape[0]} rows.",
+    )
+    if acc is None:
+        return product
+    total = as_block(acc)
+    require(total.dtype is product.dtype, f"bl.dot accumulates into {product.dtype}, but acc is a {describe(total)}.")
+    size = _by(product.shape)
+    require(total.shape == product.shape, f"bl.dot gives a {size} block, but acc is a {describe(total)}.")
+    return Block(product.dtype, product.shape, dialect.Dot(total.value.type, a.value, b.value, total.value).result)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def added_product(left: object, right: object) -> Block | None:
+    """``acc + dot(a, b)`` as one accumulating product, where it is one."""
+    for product, acc in ((right, left), (left, right)):
+        if isinstance(product, Product) and isinstance(acc, (Block, Product)) and (acc.dtype, acc.shape) == (product.dtype, product.shape):
+            return dot(product.a, product.b, as_block(acc))
+    return None
+
+
+def requantise(value: object, scale: object = 1.0, relu: object = False) -> Block:
+    block = as_block(value)
+    require(block.dtype is int32, f"bl.gemmini.requantise takes an int32 block, not a {describe(block)}.")
+    require(isinstance(relu, bool), f"relu must be True or False at compile time, not {describe(relu)}.")
+    if isinstance(scale, (int, float)) and not isinstance(scale, bool):
+        require(0 <= scale < 2**31, f"scale must be from 0 up to 2**31, where all implementations of Gemmini agree, but is {scale}.")
+        scale = float(scale)
+    factor = materialise(scale, "scale")
+    require(factor.dtype is float32, f"scale must be a float, not {describe(scale)}.")
+    activation = ir.StringAttr.get("relu" if relu else "none")
+    return Block(int8, block.shape, dialect.Requantise(block_type(block.shape, int8), block.value, factor.value, activation).result)

@@ -1,0 +1,181 @@
+"""Which blocks a loop loads from DRAM, and what it takes to load them at another time: before the loop, or ahead of their iteration.
+
+A block is loaded by a loop if it is allocated in the loop's body and the first things that happen to it are copies from an argument of
+the kernel, and fills of what lies outside the tensor. Those are its steps; the pure operations of the body that they need (addresses,
+sizes, views) are its slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from baco.dialects.mlir import DYNAMIC, ir
+from baco.lowering.place_in_memories import SLOTS
+from baco.lowering.tile_to_dim import HOST, is_on_chip, root
+
+_VIEWS = ("memref.subview", "memref.cast", "memref.reinterpret_cast")
+_PURE = ("arith.", "index.", "affine.")
+
+
+class CannotMove(Exception):
+    """Why a block cannot be loaded at another time: a clause that completes a sentence."""
+
+
+@dataclass(frozen=True)
+class BlockLoad:
+    """A block, the operations of the loop's body that fill it, and those with the pure ones they need, both in program order."""
+
+    alloc: ir.OpView
+    steps: list[ir.Operation]
+    slice: list[ir.Operation]
+    carried: frozenset[int]
+    """Which of the loop's carried values the slice needs."""
+    varies: bool
+    """Whether anything in the slice depends on the iteration."""
+
+
+def body_of(loop: ir.OpView) -> ir.Block:
+    return loop.operation.regions[0].blocks[0]
+
+
+def nested(op: ir.Operation) -> Iterator[ir.Operation]:
+    """An operation and everything inside it."""
+    yield op
+    for region in op.regions:
+        for block in region:
+            for inner in block.operations:
+                yield from nested(inner.operation)
+
+
+def loaded_blocks(loop: ir.OpView) -> Iterator[tuple[ir.OpView, list[ir.Operation]]]:
+    """Every block that a loop loads, with its steps."""
+    body = body_of(loop)
+    position = {op.operation: i for i, op in enumerate(body.operations)}
+    for op in body.operations:
+        if op.operation.name != "memref.alloc" or SLOTS in op.operation.attributes:
+            continue
+        users = sorted({_ancestor(user, body) for user in _users(op.result)}, key=position.__getitem__)
+        steps = list(_leading_steps(users, op.result))
+        if any(inner.name == "memref.copy" for step in steps for inner in nested(step)):
+            yield op, steps
+
+
+def _users(buffer: ir.Value) -> Iterator[ir.Operation]:
+    """Whatever reads or writes a buffer, through views of it too."""
+    for use in buffer.uses:
+        owner = use.owner.operation
+        if owner.name in _VIEWS:
+            yield from _users(owner.results[0])
+        else:
+            yield owner
+
+
+def _ancestor(op: ir.Operation, body: ir.Block) -> ir.Operation:
+    while op.block != body:
+        op = op.parent
+    return op
+
+
+def _leading_steps(users: Sequence[ir.Operation], block: ir.Value) -> Iterator[ir.Operation]:
+    for user in users:
+        if not _is_step(user, block):
+            return
+        yield user
+
+
+def _is_step(op: ir.Operation, block: ir.Value) -> bool:
+    """Whether an operation does nothing but fill a block from an argument, or with a constant, perhaps under a condition."""
+    if HOST in op.attributes:
+        return False
+    if op.name == "memref.copy":
+        return root(op.operands[1]) == block and isinstance(root(op.operands[0]).owner, ir.Block)
+    if op.name == "linalg.fill":
+        return root(op.operands[1]) == block
+    if op.name == "scf.if":
+        inside = [inner.operation for region in op.regions for b in region for inner in b.operations]
+        return not op.results and all(_is_step(o, block) or _is_pure(o) or o.name == "scf.yield" for o in inside)
+    return False
+
+
+def _is_pure(op: ir.Operation) -> bool:
+    return op.name.startswith(_PURE) or op.name in _VIEWS
+
+
+def block_load(loop: ir.OpView, alloc: ir.OpView, steps: list[ir.Operation]) -> BlockLoad:
+    """The slice of a loaded block.
+
+    Raises:
+        CannotMove: if other things happen in the loop that the load must not overtake, or its address is not computed by pure operations.
+    """
+    body = body_of(loop)
+    _check_order(loop, {root(o.operands[0]) for s in steps for o in nested(s) if o.name == "memref.copy"})
+    needed: set[ir.Operation] = set()
+    carried: set[int] = set()
+    varies = False
+    pending = list(steps)
+    while pending:
+        op = pending.pop()
+        if op in needed:
+            continue
+        needed.add(op)
+        if op not in steps and not _is_pure(op):
+            raise CannotMove(f"its address or size comes from {op.name}, which is known only when the iteration is there")
+        for value in (v for inner in nested(op) for v in inner.operands):
+            owner = value.owner
+            if isinstance(owner, ir.Block):
+                if owner == body:
+                    varies = True
+                    carried |= {ir.BlockArgument(value).arg_number - 1} - {-1}
+            elif value != alloc.result and _is_inside(owner.operation, body):
+                top = _ancestor(owner.operation, body)
+                if top not in pending and top not in needed:
+                    pending.append(top)
+    ordered = [op.operation for op in body.operations if op.operation in needed]
+    return BlockLoad(alloc, steps, ordered, frozenset(carried), varies)
+
+
+def _is_inside(op: ir.Operation, body: ir.Block) -> bool:
+    while op is not None and op.name != "func.func":
+        if op.block == body:
+            return True
+        op = op.parent
+    return False
+
+
+def _check_order(loop: ir.OpView, sources: set[ir.Value]) -> None:
+    """Nothing in the loop may change what is loaded, or wait for the accelerator.
+
+    Two arguments are taken to be different arrays here, as everywhere: the hardware orders no load after a store either.
+    """
+    for op in nested(loop.operation):
+        if HOST in op.attributes or op.name in ("memref.load", "memref.store", "instgem.fence", "func.call"):
+            raise CannotMove("the host core works in the same loop, and waits for the accelerator there")
+        if op.name == "memref.copy" and not is_on_chip(op.operands[1]) and root(op.operands[1]) in sources:
+            raise CannotMove("the loop stores to the array it loads from")
+
+
+def clone_slice(load: BlockLoad, replacements: dict[ir.Value, ir.Value], target: ir.Value) -> None:
+    """Copy a load to the current insertion point, to fill `target` (a view of the block's type) instead of the block."""
+    values = {**replacements, load.alloc.result: target}
+    for op in load.slice:
+        with op.location:
+            copy = op.clone(ip=ir.InsertionPoint.current).operation
+        for inner in nested(copy):
+            for i, operand in enumerate(inner.operands):
+                if operand in values:
+                    inner.operands[i] = values[operand]
+            if inner.name == "memref.subview":
+                move_freely(inner)
+        values.update(zip(op.results, copy.results, strict=True))
+
+
+def move_freely(view: ir.Operation) -> None:
+    """Make the type of a view of a ring's slot say that its offset is known only at run time, and those of the views of it."""
+    if is_on_chip(view.operands[0]):
+        type_ = ir.MemRefType(view.results[0].type)
+        strides, _ = type_.get_strides_and_offset()
+        view.results[0].set_type(ir.MemRefType.get(type_.shape, type_.element_type, ir.StridedLayoutAttr.get(DYNAMIC, strides)))
+        for use in view.results[0].uses:
+            if use.owner.operation.name == "memref.subview":
+                move_freely(use.owner.operation)
