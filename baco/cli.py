@@ -37,33 +37,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def opt_main() -> int:
     """Entry point of `baco-opt`: run passes over MLIR text."""
-
-    def call() -> int | None:
-        from baco.lowering import tools
-
-        return tools.opt(sys.argv[1:])
-
-    return reporting(call)
+    return _tool("opt")
 
 
 def translate_main() -> int:
     """Entry point of `baco-translate`: turn lowered MLIR into LLVM IR."""
-
-    def call() -> int | None:
-        from baco.lowering import tools
-
-        return tools.translate(sys.argv[1:])
-
-    return reporting(call)
+    return _tool("translate")
 
 
 def llc_main() -> int:
     """Entry point of `baco-llc`: turn LLVM IR into RISC-V assembly, an object or an ELF."""
+    return _tool("llc")
+
+
+def _tool(name: str) -> int:
+    """Call a compiler tool; what it does with MLIR is done in a process of its own, which may die."""
 
     def call() -> int | None:
         from baco.lowering import tools
 
-        return tools.llc(sys.argv[1:])
+        return getattr(tools, name)(
+            sys.argv[1:], run=lambda work: tools.isolated(f"baco-{name}", lambda note: reporting(lambda: work(note)))
+        )
 
     return reporting(call)
 

@@ -28,6 +28,32 @@ class MachineCode:
     elf: bytes
 
 
+def assembly_of(llvm_ir: str) -> str:
+    """The RISC-V assembly of a module of LLVM IR.
+
+    Raises:
+        baco.toolchain.ToolError: if the compiler is missing or rejects its input.
+    """
+    return _compiled(llvm_ir, "-S").decode()
+
+
+def object_of(llvm_ir: str) -> bytes:
+    """The relocatable object of a module of LLVM IR, for whoever links it with a runtime of their own.
+
+    Raises:
+        baco.toolchain.ToolError: if the compiler is missing or rejects its input.
+    """
+    return _compiled(llvm_ir, "-c")
+
+
+def _compiled(llvm_ir: str, what: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="baco-") as folder:
+        source, result = Path(folder) / "kernel.ll", Path(folder) / "kernel.out"
+        source.write_text(llvm_ir)
+        zig("cc", *FLAGS, "-O2", what, str(source), "-o", str(result))
+        return result.read_bytes()
+
+
 def generate(llvm_ir: str) -> MachineCode:
     """Compile a module whose entry is `baco_main` and link it with the bare-metal runtime.
 

@@ -16,6 +16,7 @@ import re
 import struct
 
 from baco.dialects.mlir import context, ir, llvm
+from baco.lowering.errors import PassFailure, SourceLocation
 
 _LINE = re.compile(r"^.*\b(?:float|double)\b.*$", re.MULTILINE)
 _TOKEN = re.compile(
@@ -26,10 +27,36 @@ _TOKEN = re.compile(
 _FORMAT = {"float": ">f", "double": ">d"}
 
 
+def is_llvm(module: ir.Module) -> bool:
+    """Whether a module is in the llvm dialect."""
+    return _foreign(module) is None
+
+
 def translate(module: ir.Module) -> str:
-    """The LLVM IR of a module in the llvm dialect."""
+    """The LLVM IR of a module in the llvm dialect.
+
+    Raises:
+        PassFailure: if an operation is of another dialect, which MLIR's translation would not survive.
+    """
+    foreign = _foreign(module)
+    if foreign is not None:
+        raise PassFailure(f"{foreign.name} cannot become LLVM IR: it is not in the llvm dialect.", SourceLocation.of(foreign.location))
     with context():
         return _LINE.sub(_rewrite_line, llvm.translate_module_to_llvmir(module.operation))
+
+
+def _foreign(module: ir.Module) -> ir.Operation | None:
+    """The first operation inside a module that is not in the llvm dialect."""
+    found: list[ir.Operation] = []
+
+    def look(op: ir.Operation) -> ir.WalkResult:
+        if op.name.startswith("llvm.") or op == module.operation:
+            return ir.WalkResult.ADVANCE
+        found.append(op)
+        return ir.WalkResult.INTERRUPT
+
+    module.operation.walk(look)
+    return found[0] if found else None
 
 
 def _rewrite_line(line: re.Match[str]) -> str:

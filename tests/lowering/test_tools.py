@@ -4,7 +4,7 @@ import pytest
 from test_passes import MATMUL
 
 from baco.lowering import tools
-from baco.lowering.tools import ToolInputError
+from baco.lowering.tools import ToolFailure, ToolInputError
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_opt_runs_the_passes_it_is_given(source, capsys) -> None:
 
 def test_errors_name_the_file_and_the_place(source, tmp_path) -> None:
     source.write_text("func.func @k() {\n  frobnicate\n}\n")
-    with pytest.raises(ToolInputError, match=r"k\.mlir:2:3: custom op 'frobnicate' is unknown"):
+    with pytest.raises(ToolFailure, match=r"k\.mlir:2:3: custom op 'frobnicate' is unknown"):
         tools.opt([str(source)])
     with pytest.raises(ToolInputError, match=r"cannot read .*: No such file"):
         tools.opt([str(tmp_path / "absent.mlir")])
