@@ -114,7 +114,7 @@ class Decoded:
     values: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = (_show(f, self.values[f.name]) for f in self.instruction.fields)
+        parts = (show_field(f, self.values[f.name]) for f in self.instruction.fields)
         return " ".join([self.instruction.name, ", ".join(parts)]).rstrip()
 
 
@@ -440,6 +440,13 @@ def decode(command: Command) -> Decoded:
     return Decoded(instruction, {f.name: f.extract(registers[f.register]) for f in instruction.fields})
 
 
+def find(funct7: int, rs1: int | None) -> Instruction | None:
+    """The instruction of a funct7, None if there is none. The config commands differ only in rs1, which may be unknown: None again."""
+    if funct7 != 0:
+        return _BY_CODE.get((funct7, None))
+    return None if rs1 is None else _BY_CODE[0, rs1 & 3]
+
+
 def disassemble(command: Command) -> str:
     """The command as text, such as ``mvin dram=0x80001000, local=scratchpad[16], local_cols=16, local_rows=4``."""
     return str(decode(command))
@@ -487,7 +494,8 @@ def bits_float(bits: int) -> float:
 _LOCAL_NAMES = frozenset({"local", "a", "bd", "c"})
 
 
-def _show(f: Field, value: int) -> str:
+def show_field(f: Field, value: int) -> str:
+    """A field and its value as text, such as ``local=scratchpad[16]``."""
     if f.name in _LOCAL_NAMES and f.width == 32 and f.low == 0:
         return f"{f.name}={show_local_address(value)}"
     if f.is_float:

@@ -1,8 +1,8 @@
 """Run a tool's work in a process of its own, so that when MLIR ends the process, the person gets a sentence.
 
 MLIR and its passes are C++: a fault there (a null pointer, a nesting deeper than the stack, `report_fatal_error`) ends the process without
-an exception that Python could catch. The child is a fork made before MLIR is loaded, so isolation costs about a millisecond. It notes what
-it is about to do in a file that both processes hold, and the parent tells it if the child dies.
+an exception that Python could catch. The child is a fork (MLIR, as BACO sets it up, starts no threads), which costs about a millisecond. It
+notes what it is about to do in a file that both processes hold, and the parent tells it if the child dies.
 """
 
 from __future__ import annotations
