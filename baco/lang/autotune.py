@@ -26,7 +26,7 @@ from baco import knobs
 from baco.hardware import GemminiConfig
 from baco.lang import launch, tuning_cache
 from baco.lang.errors import AutotunerError, CompilationError, LaunchError
-from baco.lang.jit import RESERVED, JITFunction, Launchable
+from baco.lang.jit import CPU, INTERPRETED, RESERVED, JITFunction, Launchable
 from baco.sim.cost import counted_cost
 from baco.sim.errors import SimulationFault
 
@@ -195,7 +195,7 @@ class Autotuner(_Wrapper):
         """The configuration to launch with."""
         if len(self.configs) == 1:
             return self.configs[0]
-        if self.base.interpret or keywords.get("backend") == "cpu":
+        if self.base.interpret or keywords.get("backend") in (CPU, INTERPRETED):
             return self.prune(named, keywords)[0]  # nothing is counted there, and each gives the same result
         types = tuple(_dtype(v) for v in named.values() if launch.is_array(v))
         key = (*(named.get(name) for name in self.keys), *types, keywords.get("hardware") or GemminiConfig())

@@ -35,6 +35,8 @@ Grid = int | Sequence[int] | Callable[[dict[str, Any]], int | Sequence[int]]
 
 CPU = "cpu"
 """The backend that runs a kernel in this process, past the accelerator and its compiler; see :mod:`baco.lowering.cpu`."""
+INTERPRETED = "interpreter"
+"""The backend that runs a kernel as plain Python; see :mod:`baco.lang.interpreter`."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ class JITFunction(Launchable):
 
         Arrays are NumPy arrays or CPU tensors; those the kernel stores to hold the result afterwards. `hardware` is the machine to
         compile for and run on (gemmini-default if not given). `backend="cpu"` runs the kernel in this process instead, without the
-        accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed. An interpreted
-        kernel runs as plain Python, whatever the backend, and counts nothing either. `num_stages` is how deep loads are buffered.
+        accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed.
+        With `backend="interpreter"`, or an interpreted kernel, it runs as plain Python, which counts nothing either. `num_stages` is how
+        deep loads are buffered.
 
         Raises:
             LaunchError: if the grid or the arguments do not fit the kernel.
@@ -123,7 +126,7 @@ class JITFunction(Launchable):
 
         options = Options(num_stages)
         bound = self.bind(arguments, keywords)
-        if self.interpret:
+        if self.interpret or backend == INTERPRETED:
             from baco.lang import interpreter
 
             interpreter.run(self.__name__, self.function, bound, self.constexprs, launch.grid_sizes(self.__name__, grid, bound))

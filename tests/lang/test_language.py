@@ -1,4 +1,4 @@
-"""The language beyond matrix products: every kernel runs on the simulator and on the CPU path and is compared with NumPy."""
+"""The language beyond matrix products: each kernel on the simulator, on the CPU path and interpreted, compared with NumPy."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from kernels import int8, product, requantised
 import baco
 import baco.language as bl
 
-BACKENDS = ["functional", "cpu"]
+BACKENDS = ["functional", "cpu", "interpreter"]
 rng = np.random.default_rng(0)
 
 
