@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from baco.workloads.bert import bert
 from baco.workloads.errors import UnknownNetwork
 from baco.workloads.network import Layer, Network, merge
 from baco.workloads.resnet50 import resnet50
 
-NETWORKS: dict[str, Callable[[], Network]] = {"resnet50": resnet50}
+NETWORKS: dict[str, Callable[[], Network]] = {"resnet50": resnet50, "bert": bert}
 """Network name to the function that makes its table."""
 
 

@@ -84,3 +84,13 @@ def test_the_reference_is_a_convolution():
         )
         assert out[n, p, q, k] == np.clip(np.rint(np.float32(total) * np.float32(scale)), -128, 127)
     assert (reference(problem, inputs, weights, scale, relu=True) == np.maximum(out, 0)).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["resnet50", "bert"])
+def test_every_layer_of_a_network_does_what_was_predicted(name):
+    from baco.workloads import network
+
+    for layer in realise(explore(network(name)), layers="all"):
+        assert layer.wrong_elements == 0, layer.name
+        assert layer.predicted.differences(layer.counted) == [], layer.name

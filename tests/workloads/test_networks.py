@@ -53,3 +53,16 @@ def test_resnet50_agrees_with_the_shared_table():
     }
     ours = {(*(getattr(layer.problem, d) for d in DIMENSIONS), layer.problem.stride): layer.count for layer in network("resnet50").layers}
     assert ours == theirs
+
+
+def test_bert_has_the_products_of_an_encoder_block():
+    net = network("bert")
+    assert [(layer.name, layer.count) for layer in net.layers] == [
+        ("projection", 4),
+        ("scores", 12),
+        ("values", 12),
+        ("expand", 1),
+        ("contract", 1),
+    ]
+    # Four H x H projections and two H x 4H ones are 12 H^2 a token; scores and values are 2 T H a token.
+    assert net.macs == 128 * (12 * 768**2 + 2 * 128 * 768)
