@@ -48,6 +48,51 @@ def test_equal_to_the_machine_and_to_numpy(shape, block, scale, relu, wide) -> N
     np.testing.assert_array_equal(results[1], product(a, b) if wide else requantised(product(a, b), scale, relu))
 
 
+@baco.jit
+def integer_operators(x, y, out, n, k, B: bl.constexpr):
+    offs = bl.arange(0, B)
+    a, b = bl.load(x + offs), bl.load(y + offs)
+    results = (
+        a + b,
+        a * n,
+        a * k + n,
+        b // n,
+        b % (n - 5),
+        b // a.to(bl.int32),
+        b % a.to(bl.int32),
+        a >> 2,
+        (b << 3) ^ n,
+        ~a & 127,
+        bl.minimum(a, n),
+        bl.maximum(b, 200),
+        bl.abs(a),
+        a.to(bl.float32) / 3,
+        (b * 1.5).to(bl.int8),
+        (a * 1e9).to(bl.int32),
+        bl.where(a < 0, b, a),
+        (a > 3) | (b == n),
+        -a,
+        bl.sum(a),
+        bl.max(b, axis=0) - bl.min(b) + bl.program_id(0),
+    )
+    for i in bl.static_range(len(results)):
+        bl.store(out + i * B + offs, (bl.zeros((B,), bl.int64) + bl.cast(results[i], bl.int64)))
+
+
+@settings(max_examples=10)
+@given(data=st.data(), n=st.integers(-300, 300), k=st.integers(-3, 3))
+def test_operators_promote_wrap_divide_and_cast_as_compiled(data, n, k) -> None:
+    x = np.array(data.draw(st.lists(st.integers(-128, 127), min_size=8, max_size=8)), np.int8)
+    y = np.array(data.draw(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=8, max_size=8)), np.int32)
+    results = {}
+    for backend in ("functional", "cpu", "interpreter"):
+        out = np.zeros((21, 8), np.int64)
+        integer_operators[(1,)](x, y, out, n, k, B=8, backend=backend)
+        results[backend] = out
+    np.testing.assert_array_equal(results["functional"], results["interpreter"])
+    np.testing.assert_array_equal(results["cpu"], results["interpreter"])
+
+
 @baco.jit(interpret=True)
 def transposed_grid(x, y, n, B: bl.constexpr):
     source = bl.make_tensor_descriptor(x, shape=[n, n], strides=[n, 1], block_shape=[B, B])
