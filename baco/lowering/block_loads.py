@@ -36,6 +36,7 @@ class BlockLoad:
 
 
 def body_of(loop: ir.OpView) -> ir.Block:
+    """The block that a loop repeats."""
     return loop.operation.regions[0].blocks[0]
 
 

@@ -10,9 +10,9 @@ After:
     scf.for %i = ... {
       "instgem.mvin"(...) }
 
-A configuration leaves a loop when its operands do not change there and nothing in the loop sets the same state differently; one that
-repeats what is already set is dropped. A configuration that runs although the loop does not is harmless: whoever moves data afterwards
-sets its own.
+A configuration leaves a loop, and the branches around it in there, when its operands do not change there and nothing in the loop sets
+the same state differently; one that repeats what is already set is dropped. A configuration that runs although the loop or the branch
+does not is harmless: whoever moves data afterwards sets its own.
 """
 
 from __future__ import annotations
@@ -45,11 +45,22 @@ def _block(block: ir.Block) -> None:
 
 def _hoist(loop: ir.OpView) -> None:
     body = loop.operation.regions[0].blocks[0]
-    for op in list(body.operations):
-        if op.operation.name in _CONFIGS and not any(_defined_in(v, loop) for v in op.operation.operands):
+    for op in list(_outside_loops(body)):
+        if not any(_defined_in(v, loop) for v in op.operation.operands):
             rivals = (other for other in _configs(body) if _key(other) == _key(op))
             if all(_same(op, other) for other in rivals):
                 op.operation.move_before(loop.operation)
+
+
+def _outside_loops(block: ir.Block) -> Iterator[ir.OpView]:
+    """The configurations of a block and of the branches in it; those in loops have left them where they could."""
+    for op in block.operations:
+        if op.operation.name in _CONFIGS:
+            yield op
+        elif op.operation.name == "scf.if":
+            for region in op.operation.regions:
+                for inner in region:
+                    yield from _outside_loops(inner)
 
 
 def _drop_repeats(block: ir.Block) -> None:

@@ -73,9 +73,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
 """What `baco-opt --pipeline` offers: the passes of each pipeline, in order."""
 
 
-def compile_kernel(
-    module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, *, num_stages: int = 1
-) -> Compiled:
+def compile_kernel(module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, *, num_stages: int = 1) -> Compiled:
     """Compile a module in the baco dialect, all the way. `num_stages` is how deep loads are buffered.
 
     Raises:

@@ -1,0 +1,278 @@
+"""Loads that run ahead, layouts, and first products that overwrite: each pass alone, and programs that still compute the same."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ir_checks import after, filecheck
+
+from baco.hardware import GemminiConfig
+from baco.lowering.errors import CompilationError
+from baco.lowering.pipeline_loads import set_num_stages
+
+sys.path.append(str(Path(__file__).parents[1] / "lang"))
+
+from kernels import example, int8, product
+
+matmul = example("01_matmul")
+
+LOOP = """
+module attributes {{baco.num_stages = {stages} : i64}} {{
+func.func @k(%x: memref<*xi8>, %y: memref<*xi8>, %n: index, %to: memref<*xi32>) {{
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c64 = arith.constant 64 : index
+  %w = memref.alloc() : memref<64x16xi8>
+  %c = memref.alloc() : memref<16x16xi32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%at = %c0) -> (index) {{
+    %s = memref.reinterpret_cast %x to offset: [%at], sizes: [16, 64], strides: [64, 1]
+      : memref<*xi8> to memref<16x64xi8, strided<[64, 1], offset: ?>>
+    %a = memref.alloc() : memref<16x64xi8>
+    memref.copy %s, %a : memref<16x64xi8, strided<[64, 1], offset: ?>> to memref<16x64xi8>
+    linalg.matmul ins(%a, %w : memref<16x64xi8>, memref<64x16xi8>) outs(%c : memref<16x16xi32>)
+    {extra}
+    %next = {next}
+    scf.yield %next : index
+  }}
+  return
+}}
+}}
+"""
+NEXT = "arith.addi %at, %c64 : index"
+
+
+def loop(stages: int = 3, extra: str = "", next: str = NEXT) -> str:
+    return LOOP.format(stages=stages, extra=extra, next=next)
+
+
+def test_loads_run_ahead() -> None:
+    filecheck(
+        after(loop(), "pipeline-loads", "canonicalize,cse"),
+        """
+        CHECK: %[[RING:.*]] = memref.alloc() {baco.slots = 3 : i64} : memref<3x16x64xi8>
+        CHECK: %[[FIRST:.*]] = arith.cmpi sgt, %[[N:.*]], %c0 : index
+        CHECK: scf.if %[[FIRST]] {
+        CHECK:   memref.subview %[[RING]][0, 0, 0] [1, 16, 64] [1, 1, 1]
+        CHECK:   memref.reinterpret_cast %{{.*}} to offset: [0]
+        CHECK:   memref.copy
+        CHECK: %[[SECOND:.*]] = arith.cmpi sgt, %[[N]], %c1
+        CHECK: scf.if %[[SECOND]] {
+        CHECK:   memref.subview %[[RING]][1, 0, 0] [1, 16, 64] [1, 1, 1]
+        CHECK:   memref.reinterpret_cast %{{.*}} to offset: [64]
+        CHECK: scf.for %[[I:.*]] = %c0 to %[[N]] step %c1 iter_args(%[[AT:.*]] = %c0, %[[USE:.*]] = %c0, %[[FILL:.*]] = %c2)
+        CHECK:   %[[AHEAD:.*]] = arith.addi %[[I]], %c2
+        CHECK:   %[[FAR:.*]] = arith.addi %[[AT]], %c128
+        CHECK:   %[[THERE:.*]] = arith.cmpi slt, %[[AHEAD]], %[[N]]
+        CHECK:   scf.if %[[THERE]] {
+        CHECK:     %[[TO:.*]] = memref.subview %[[RING]][%[[FILL]], 0, 0]
+        CHECK:     %[[FROM:.*]] = memref.reinterpret_cast %{{.*}} to offset: [%[[FAR]]]
+        CHECK:     memref.copy %[[FROM]], %[[TO]]
+        CHECK:   %[[A:.*]] = memref.subview %[[RING]][%[[USE]], 0, 0]
+        CHECK:   linalg.matmul ins(%[[A]],
+        CHECK:   scf.yield %{{.*}}, %{{.*}}, %[[USE]]
+        """,
+    )
+
+
+def test_one_stage_changes_nothing() -> None:
+    assert after(loop(1), "pipeline-loads") == after(loop(1))
+
+
+STORE = """%t = memref.reinterpret_cast %x to offset: [%at], sizes: [16, 64], strides: [64, 1]
+      : memref<*xi8> to memref<16x64xi8, strided<[64, 1], offset: ?>>
+    memref.copy %a, %t : memref<16x64xi8> to memref<16x64xi8, strided<[64, 1], offset: ?>>"""
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (loop(extra=STORE), "the loop stores to the array it loads from"),
+        (loop(extra='"instgem.fence"() : () -> ()'), "the host core works in the same loop"),
+        (loop(next="arith.muli %at, %c64 : index"), "does not advance by a fixed step"),
+    ],
+    ids=["store", "host work", "address"],
+)
+def test_a_load_that_must_wait_stays_and_says_why(source: str, reason: str) -> None:
+    text = after(source, "pipeline-loads")
+    assert "baco.slots" not in text
+    assert "this load does not run ahead: " in text and reason in text
+
+
+def test_an_address_from_memory_is_not_known_ahead() -> None:
+    source = loop().replace("[%at], sizes", "[%far], sizes").replace("%s = ", "%far = memref.dim %w, %i : memref<64x16xi8>\n    %s = ")
+    assert "its address or size comes from memref.dim" in after(source, "pipeline-loads")
+
+
+def test_copies_that_do_not_fit_are_fewer() -> None:
+    """Beside the 64 rows of %w, 128 rows hold one copy of the 64 rows of %a; 256 hold three."""
+    small = GemminiConfig(scratchpad_bytes=128 * 16, scratchpad_banks=1)
+    text = after(loop(4), "pipeline-loads", config=small)
+    assert "baco.slots" not in text
+    assert "are not buffered more than once: scratchpad rows required: 320, rows there: 128" in text
+    text = after(loop(4), "pipeline-loads", config=GemminiConfig(scratchpad_bytes=256 * 16, scratchpad_banks=1))
+    assert "baco.slots = 3" in text and "run 2 instead of 3 iterations ahead" in text
+
+
+def test_levels_of_a_nest_are_pipelined_each() -> None:
+    source = """
+module attributes {baco.num_stages = 2 : i64} {
+func.func @k(%x: memref<*xi8>, %y: memref<*xi8>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c = memref.alloc() : memref<16x16xi32>
+  scf.for %i = %c0 to %n step %c1 {
+    %s = memref.reinterpret_cast %x to offset: [%i], sizes: [16, 16], strides: [16, 1]
+      : memref<*xi8> to memref<16x16xi8, strided<[16, 1], offset: ?>>
+    %a = memref.alloc() : memref<16x16xi8>
+    memref.copy %s, %a : memref<16x16xi8, strided<[16, 1], offset: ?>> to memref<16x16xi8>
+    scf.for %j = %c0 to %n step %c1 {
+      %t = memref.reinterpret_cast %y to offset: [%j], sizes: [16, 16], strides: [16, 1]
+        : memref<*xi8> to memref<16x16xi8, strided<[16, 1], offset: ?>>
+      %b = memref.alloc() : memref<16x16xi8>
+      memref.copy %t, %b : memref<16x16xi8, strided<[16, 1], offset: ?>> to memref<16x16xi8>
+      linalg.matmul ins(%a, %b : memref<16x16xi8>, memref<16x16xi8>) outs(%c : memref<16x16xi32>)
+    }
+  }
+  return
+}
+}
+"""
+    filecheck(
+        after(source, "pipeline-loads", "canonicalize,cse"),
+        """
+        CHECK: %[[OUTER:.*]] = memref.alloc() {baco.slots = 2 : i64}
+        CHECK: memref.copy
+        CHECK: scf.for
+        CHECK:   scf.if
+        CHECK:     memref.subview %[[OUTER]]
+        CHECK:     memref.copy
+        CHECK:   %[[A:.*]] = memref.subview %[[OUTER]]
+        CHECK:   %[[INNER:.*]] = memref.alloc() {baco.slots = 2 : i64}
+        CHECK:   scf.for
+        CHECK:     scf.if
+        CHECK:       memref.subview %[[INNER]]
+        CHECK:     %[[B:.*]] = memref.subview %[[INNER]]
+        CHECK:     linalg.matmul ins(%[[A]], %[[B]]
+        """,
+    )
+
+
+def test_num_stages_is_limited() -> None:
+    with pytest.raises(CompilationError, match="num_stages is 1 to 4, not 5"):
+        set_num_stages(None, 5)
+
+
+@settings(max_examples=12)
+@given(
+    sizes=st.tuples(*[st.integers(1, 80)] * 3),
+    block=st.sampled_from([(16, 16, 16), (32, 16, 48), (24, 40, 8)]),
+    stages=st.integers(2, 4),
+    dim=st.sampled_from([4, 16]),
+    wide=st.booleans(),
+)
+def test_stages_change_the_order_only(sizes, block, stages: int, dim: int, wide: bool) -> None:
+    m, n, k = sizes
+    rng = np.random.default_rng(m * n * k)
+    a, b = int8(rng, m, k), int8(rng, k, n)
+    runs = []
+    for s in (1, stages):
+        c = np.zeros((m, n), np.int32 if wide else np.int8)
+        result = matmul.launch(a, b, c, block=block, num_stages=s, hardware=GemminiConfig(dim=dim))
+        if wide:
+            np.testing.assert_array_equal(c, product(a, b))
+        runs.append((c, result.counters.traffic))
+    np.testing.assert_array_equal(runs[0][0], runs[1][0])
+    assert runs[0][1].differences(runs[1][1]) == []
+
+
+# First products ----------------------------------------------------------------------------------------------------------------------
+
+SUM = """
+func.func @k(%a: memref<16x16xi8>, %n: index) {{
+  %c0_i32 = arith.constant 0 : i32
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c = memref.alloc() : memref<16x16xi32>
+  linalg.fill ins(%c0_i32 : i32) outs(%c : memref<16x16xi32>)
+  {before}
+  scf.for %i = %c0 to {to} step %c1 {{
+    linalg.matmul ins(%a, %a : memref<16x16xi8>, memref<16x16xi8>) outs(%c : memref<16x16xi32>)
+  }}
+  return
+}}
+"""
+
+
+def test_the_first_product_overwrites() -> None:
+    filecheck(
+        after(SUM.format(before="%c4 = arith.constant 4 : index", to="%c4"), "overwrite-first-product"),
+        """
+        CHECK-NOT: linalg.fill
+        CHECK: scf.for %[[I:.*]] = %[[FROM:.*]] to
+        CHECK:   %[[FIRST:.*]] = arith.cmpi eq, %[[I]], %[[FROM]]
+        CHECK:   scf.if %[[FIRST]] {
+        CHECK:     linalg.matmul {baco.overwrite}
+        CHECK:   } else {
+        CHECK-NEXT: linalg.matmul ins
+        """,
+    )
+
+
+def test_zeros_stay_for_a_loop_that_may_not_run() -> None:
+    filecheck(
+        after(SUM.format(before="", to="%n"), "overwrite-first-product"),
+        """
+        CHECK: %[[EMPTY:.*]] = arith.cmpi sle, %{{.*}}, %c0
+        CHECK: scf.if %[[EMPTY]] {
+        CHECK-NEXT: linalg.fill
+        CHECK: scf.for
+        CHECK: linalg.matmul {baco.overwrite}
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "%z = memref.alloc() : memref<16x16xi32>  memref.copy %c, %z : memref<16x16xi32> to memref<16x16xi32>",
+        "%b = arith.cmpi slt, %c0, %n : index  scf.if %b { "
+        "linalg.matmul ins(%a, %a : memref<16x16xi8>, memref<16x16xi8>) outs(%c : memref<16x16xi32>) }",
+    ],
+    ids=["read first", "under a condition"],
+)
+def test_zeros_stay_where_something_else_may_see_them(before: str) -> None:
+    text = after(SUM.format(before=before, to="%n"), "overwrite-first-product")
+    assert "linalg.fill" in text and "baco.overwrite" not in text
+
+
+# Layouts -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_layouts() -> None:
+    source = """
+func.func @k(%n: index) {
+  %a = memref.alloc() : memref<32x64xi8>
+  %b = memref.alloc() : memref<20x64xi8>
+  %c = memref.alloc() : memref<32x64xi8>
+  %v = memref.subview %c[%n, 0] [8, 64] [1, 1] : memref<32x64xi8> to memref<8x64xi8, strided<[64, 1], offset: ?>>
+  return
+}
+"""
+    filecheck(
+        after(source, "choose-layouts"),
+        """
+        CHECK: memref.alloc() {baco.layout = "tiles"} : memref<32x64xi8>
+        CHECK: memref.alloc() {baco.layout = "columns"} : memref<20x64xi8>
+        CHECK: memref.alloc() {baco.layout = "columns"} : memref<32x64xi8>
+        """,
+    )
+
+
+def test_stores_are_as_wide_as_the_hardware_takes() -> None:
+    a, b, c = np.ones((64, 64), np.int8), np.ones((64, 64), np.int8), np.zeros((64, 64), np.int8)
+    counters = matmul.launch(a, b, c, block=(64, 64, 64)).counters
+    assert counters.instructions["mvout"] == 4 and "mvin3" not in counters.instructions
+    assert (c == 64).all()
