@@ -1,18 +1,13 @@
-"""From a kernel's Python AST to a module in the baco dialect: names, control flow and calls, with types checked on the way.
+"""From a kernel's Python AST to a module in the baco dialect: statements, variables and control flow, with types checked on the way.
 
-What an operator or a builtin means is in :mod:`baco.lang.semantic`; this module walks the tree, keeps the variables, and puts every
-error and every operation at its line and column.
+Expressions are read by :mod:`baco.lang.expressions`. Loops and branches on compile-time values are unrolled or chosen here; those on
+run-time values become `scf` operations that carry the variables they change.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
-import functools
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from baco.dialects import baco as dialect
@@ -20,72 +15,28 @@ from baco.dialects.mlir import context, func, ir, scf
 from baco.lang import semantic
 from baco.lang.errors import (
     CompilationError,
-    CompileTimeAssertionFailure,
     KernelTypeError,
     SemanticError,
     SourceLocation,
     UnsupportedLanguageConstruct,
 )
-from baco.lang.language import BUILTIN, static_range
+from baco.lang.expressions import BINARY, ExpressionReader
+from baco.lang.language import static_range
 from baco.lang.source import KernelSource, Signature, namespace_of
 from baco.lang.types import (
     BY_NAME,
     Block,
     BlockPointer,
-    Descriptor,
-    DType,
     KernelFacts,
     Pointer,
     PointerBlock,
     Product,
     Scalar,
-    constexpr,
     describe,
 )
 
 RESERVED = ("baco_main", "baco_arguments", "_start", "tohost", "fromhost")
 """Symbols of the bare-metal program around a kernel."""
-
-_BINARY = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.Pow: "**",
-    ast.BitAnd: "&",
-    ast.BitOr: "|",
-    ast.BitXor: "^",
-    ast.LShift: "<<",
-    ast.RShift: ">>",
-    ast.MatMult: "@",
-}
-_UNARY = {ast.UAdd: "+", ast.USub: "-", ast.Invert: "~", ast.Not: "not"}
-_METHODS = {
-    "to": semantic.cast,
-    "trans": semantic.trans,
-    "sum": semantic.sum,
-    "max": semantic.max,
-    "min": semantic.min,
-    "expand_dims": semantic.expand_dims,
-}
-"""Functions that a value also has as methods."""
-MOST_CALLS = 50
-"""How deep device functions may call each other."""
-_COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-_PYTHON_FUNCTIONS = {"min", "max", "abs", "len", "int", "float", "bool", "str"}
-_REMEDY = {
-    "Try": "a kernel has no exceptions.",
-    "With": "a kernel has no context managers.",
-    "FunctionDef": "a kernel has no inner functions.",
-    "Lambda": "a kernel has no inner functions.",
-    "ListComp": "write a for loop over range.",
-    "Import": "import outside the kernel.",
-    "Break": "a loop runs to its end.",
-    "Continue": "a loop runs to its end.",
-    "Global": "a kernel has only its own variables.",
-}
 
 
 def read_kernel(source: KernelSource, namespace: Mapping[str, Any], signature: Signature) -> tuple[ir.Module, KernelFacts]:
@@ -115,41 +66,23 @@ def _verify(module: ir.Module, _: ir.Context) -> None:
         raise CompilationError(first.message, SourceLocation.of(first.location)) from None
 
 
-class _Reader:
-    """Walks one kernel. `variables` maps the names seen so far to their values."""
+class _Reader(ExpressionReader):
+    """Walks the statements of one kernel."""
 
     def __init__(self, source: KernelSource, namespace: Mapping[str, Any], signature: Signature, calls: int = 0) -> None:
-        self.source = source
-        self.namespace = namespace
+        super().__init__(source, namespace, dict(signature.constants), calls)
         self.signature = signature
-        self.variables: dict[str, Any] = dict(signature.constants)
-        self.facts = KernelFacts()
-        self.calls = calls
-        """How many device functions are being read around this one."""
         self.returned: tuple[Any] | None = None
         self.branches = 0
         """How many run-time loops and branches are around the current statement."""
 
-    # Places and errors -----------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def at(self, node: ast.AST) -> Iterator[None]:
-        """Operations and semantic errors inside belong to `node`."""
-        place = self.source.place(node)
-        try:
-            with ir.Location.file(place.file, place.line, place.column):
-                yield
-        except semantic.StaticAssertion as error:
-            raise CompileTimeAssertionFailure(str(error), place) from None
-        except SemanticError as error:
-            raise KernelTypeError(str(error), place) from None
-
-    def unsupported(self, node: ast.AST, what: str = "") -> UnsupportedLanguageConstruct:
-        kind = type(node).__name__
-        remedy = _REMEDY.get(kind, "")
-        return UnsupportedLanguageConstruct(
-            f"{what or f'Python {kind}'} is not part of the kernel language{'; ' + remedy if remedy else '.'}", self.source.place(node)
-        )
+    def device_function(self, function: Any, bound: dict[str, Any]) -> object:
+        """Read a device function's statements in place of a call of it, and give what it returns."""
+        reader = _Reader(function.source, namespace_of(function.function), Signature((), ()), self.calls + 1)
+        reader.facts = self.facts
+        reader.variables = bound
+        reader.statements(reader.source.tree.body)
+        return reader.returned[0] if reader.returned else None
 
     # Function --------------------------------------------------------------------------------------------------------------------
 
@@ -222,7 +155,7 @@ class _Reader:
         if not isinstance(node.target, ast.Name):
             raise self.unsupported(node.target, "assigning to anything but a name")
         left = self.expression(ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target))
-        self.assign(node.target, semantic.binary(_BINARY[type(node.op)], left, self.expression(node.value)))
+        self.assign(node.target, semantic.binary(BINARY[type(node.op)], left, self.expression(node.value)))
 
     def assign(self, target: ast.expr, value: object) -> None:
         """Bind a name, or the names of a tuple."""
@@ -383,185 +316,6 @@ class _Reader:
                 self.source.place(node),
             )
         return after.value
-
-    # Expressions -----------------------------------------------------------------------------------------------------------------
-
-    def expression(self, node: ast.expr) -> Any:
-        """The value of an expression: run-time, or an ordinary Python value known at compile time."""
-        handler = getattr(self, f"_eval_{type(node).__name__}", None)
-        if handler is None:
-            raise self.unsupported(node)
-        with self.at(node):
-            return handler(node)
-
-    def _eval_Constant(self, node: ast.Constant) -> object:
-        return node.value
-
-    def _eval_Tuple(self, node: ast.Tuple) -> tuple[object, ...]:
-        return tuple(self.expression(e) for e in node.elts)
-
-    def _eval_List(self, node: ast.List) -> tuple[object, ...]:
-        return tuple(self.expression(e) for e in node.elts)
-
-    def _eval_Name(self, node: ast.Name) -> object:
-        if node.id in self.variables:
-            return self.variables[node.id]
-        if node.id in self.namespace:
-            return self._outer(node.id, self.namespace[node.id])
-        if node.id in _PYTHON_FUNCTIONS:
-            return getattr(builtins, node.id)
-        raise SemanticError(f"{node.id!r} is not defined here; names first assigned inside a loop end with it.")
-
-    @staticmethod
-    def _outer(name: str, value: object) -> object:
-        """Names from around the kernel: modules, builtins, element types, and plain constants."""
-        from baco.lang.jit import JITFunction
-
-        device = isinstance(value, JITFunction)
-        allowed = (
-            device
-            or inspect.ismodule(value)
-            or hasattr(value, BUILTIN)
-            or isinstance(value, (DType, int, float, str, bool, tuple, type(None)))
-        )
-        if not allowed and value is not constexpr and not inspect.isclass(value):
-            raise SemanticError(f"{name!r} is a {type(value).__name__} from outside the kernel; pass it as an argument.")
-        return value
-
-    def _eval_Attribute(self, node: ast.Attribute) -> object:
-        owner = self.expression(node.value)
-        if isinstance(owner, Descriptor) and node.attr in Descriptor.methods:
-            return _Method(getattr(semantic, f"descriptor_{node.attr}"), owner)
-        if isinstance(owner, BlockPointer) and node.attr == "advance":
-            return _Method(semantic.advance, owner)
-        if isinstance(owner, (Block, Product, Scalar)) and node.attr in _METHODS:
-            return _Method(_METHODS[node.attr], owner)
-        if isinstance(owner, (Block, Product)) and node.attr == "T":
-            return semantic.trans(owner)
-        if isinstance(owner, (Scalar, Block, Product, BlockPointer, PointerBlock, Pointer)) and node.attr in ("dtype", "shape"):
-            return getattr(owner, node.attr, ())
-        if inspect.ismodule(owner) or inspect.isclass(owner):
-            try:
-                return getattr(owner, node.attr)
-            except AttributeError as error:
-                raise SemanticError(str(error) if "because" in str(error) else f"{owner.__name__} has no {node.attr!r}.") from None
-        raise SemanticError(f"a {describe(owner)} has no attribute {node.attr!r}.")
-
-    def _eval_Subscript(self, node: ast.Subscript) -> object:
-        owner = self.expression(node.value)
-        if isinstance(owner, (Block, Product)):
-            return self._with_new_axes(semantic.as_block(owner), node)
-        index = self.expression(node.slice)
-        if isinstance(owner, tuple) and isinstance(index, int):
-            try:
-                return owner[index]
-            except IndexError:
-                raise SemanticError(f"index {index} is outside a tuple of {len(owner)}.") from None
-        raise SemanticError(f"a {describe(owner)} cannot be indexed.")
-
-    def _with_new_axes(self, block: Block, node: ast.Subscript) -> Block:
-        """``block[:, None]``: whole dimensions and new ones, nothing else."""
-        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        for axis, part in enumerate(parts):
-            if isinstance(part, ast.Constant) and part.value is None:
-                block = semantic.expand_dims(block, axis)
-            elif not (isinstance(part, ast.Slice) and part.lower is part.upper is part.step is None):
-                raise SemanticError("a block is indexed only with : and None, which adds a dimension; load and store whole blocks.")
-        if len(parts) > len(block.shape):
-            raise SemanticError(f"too many indices for a {describe(block)}.")
-        return block
-
-    def _eval_BinOp(self, node: ast.BinOp) -> object:
-        return semantic.binary(_BINARY[type(node.op)], self.expression(node.left), self.expression(node.right))
-
-    def _eval_UnaryOp(self, node: ast.UnaryOp) -> object:
-        return semantic.unary(_UNARY[type(node.op)], self.expression(node.operand))
-
-    def _eval_BoolOp(self, node: ast.BoolOp) -> object:
-        values = [self.expression(v) for v in node.values]
-        if any(isinstance(v, (Block, Product)) for v in values):
-            raise self.unsupported(node, "`and` or `or` on blocks; use & and |")
-        if not any(isinstance(v, Scalar) for v in values):
-            return all(values) if isinstance(node.op, ast.And) else any(values)
-        truths = [semantic.cast(v, BY_NAME["int1"]) for v in values]
-        return functools.reduce(lambda a, b: semantic.binary("&" if isinstance(node.op, ast.And) else "|", a, b), truths)
-
-    def _eval_Compare(self, node: ast.Compare) -> object:
-        if len(node.ops) != 1 or type(node.ops[0]) not in _COMPARE:
-            raise self.unsupported(node, "this comparison")
-        return semantic.compare(_COMPARE[type(node.ops[0])], self.expression(node.left), self.expression(node.comparators[0]))
-
-    def _eval_IfExp(self, node: ast.IfExp) -> object:
-        condition = self.expression(node.test)
-        if isinstance(condition, (Scalar, Block)):
-            return semantic.where(condition, self.expression(node.body), self.expression(node.orelse))
-        return self.expression(node.body if condition else node.orelse)
-
-    def _eval_JoinedStr(self, node: ast.JoinedStr) -> str:
-        parts = (v.value if isinstance(v, ast.Constant) else self.expression(v.value) for v in node.values)
-        return "".join(p if isinstance(p, str) else describe(p) for p in parts)
-
-    def _eval_Call(self, node: ast.Call) -> object:
-        function = self.expression(node.func)
-        arguments = [self.expression(a) for a in node.args]
-        if any(k.arg is None for k in node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
-            raise self.unsupported(node, "* and ** in a call")
-        keywords = {k.arg: self.expression(k.value) for k in node.keywords}
-        if isinstance(function, _Method):
-            return _call(function.function, function.owner, *arguments, **keywords)
-        if isinstance(getattr(function, "source", None), KernelSource):
-            return self._device_call(function, arguments, keywords)
-        name = getattr(function, BUILTIN, None)
-        if name is not None:
-            return _call(getattr(semantic, name), *arguments, **keywords)
-        if function in (min, max) and len(arguments) == 2 and any(isinstance(a, Scalar) for a in arguments):
-            return semantic.binary(function.__name__, *arguments)
-        if getattr(builtins, getattr(function, "__name__", ""), None) is function and function.__name__ in _PYTHON_FUNCTIONS:
-            return self._python_call(function, arguments)
-        raise SemanticError(f"{ast.unparse(node.func)} cannot be called in a kernel; the functions there are, are those of baco.language.")
-
-    def _device_call(self, function: Any, arguments: list[Any], keywords: dict[str, Any]) -> object:
-        """The value of another kernel function: its statements are read in place of the call."""
-        if self.calls >= MOST_CALLS:
-            raise SemanticError(f"{function.__name__} is called {MOST_CALLS} levels deep; a kernel function cannot call itself.")
-        try:
-            bound = inspect.signature(function.function).bind(*arguments, **keywords)
-        except TypeError as error:
-            raise SemanticError(f"{function.__name__}: {error}.") from None
-        bound.apply_defaults()
-        reader = _Reader(function.source, namespace_of(function.function), Signature((), ()), self.calls + 1)
-        reader.facts, reader.branches = self.facts, 0
-        reader.variables = dict(bound.arguments)
-        reader.statements(reader.source.tree.body)
-        return reader.returned[0] if reader.returned else None
-
-    @staticmethod
-    def _python_call(function: Callable[..., Any], arguments: list[Any]) -> object:
-        if function is abs and len(arguments) == 1 and isinstance(arguments[0], (Scalar, Block)):
-            return semantic.abs(arguments[0])
-        if any(isinstance(a, (Scalar, Block, Product, Pointer, BlockPointer, PointerBlock)) for a in arguments):
-            raise SemanticError(f"{function.__name__} works on compile-time values only.")
-        try:
-            return function(*arguments)
-        except (TypeError, ValueError) as error:
-            raise SemanticError(f"{error}.") from None
-
-
-@dataclass(frozen=True)
-class _Method:
-    """A method of a kernel value."""
-
-    function: Callable[..., Any]
-    owner: Any
-
-
-def _call(function: Callable[..., Any], *arguments: object, **keywords: object) -> object:
-    """Call a builtin; arguments that do not fit its signature are the kernel's fault."""
-    try:
-        inspect.signature(function).bind(*arguments, **keywords)
-    except TypeError as error:
-        raise SemanticError(f"bl.{function.__name__.removeprefix('descriptor_')}: {error}.") from None
-    return function(*arguments, **keywords)
 
 
 def _with_value(like: Any, value: ir.Value) -> Any:
