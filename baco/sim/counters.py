@@ -63,7 +63,8 @@ class Counters:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The counters of a finished run and the exit code its program reported."""
+    """The counters of a finished run, the exit code its program reported and what it wrote to its console."""
 
     counters: Counters
     exit_code: int
+    output: bytes = b""

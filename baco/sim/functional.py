@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from baco.hardware import GemminiConfig
-from baco.sim import native
+from baco.sim import htif, native
 from baco.sim.accelerator import Accelerator
 from baco.sim.counters import Limits, RunResult
 from baco.sim.errors import HostFault, LimitReached, ProgramError
@@ -30,20 +30,16 @@ def run(program: Program, config: GemminiConfig, arguments: Sequence[object], gr
         raise ProgramError(f"the limits are {limits.instructions} instructions and {limits.seconds} seconds; both must be positive.")
     image = load(program, arguments, grid)
     accelerator = Accelerator(config, image.memory, image.base, image.regions)
-    instructions = _run_host(image, accelerator, limits)
+    host = htif.Host(image)
+    instructions, exit_code = _run_host(image, accelerator, host, limits)
     image.copy_back()
     counters = accelerator.counters
     counters.host_instructions = instructions
-    return RunResult(counters, _tohost(image) >> 1)
+    return RunResult(counters, exit_code, bytes(host.output))
 
 
-def _tohost(image: Image) -> int:
-    start = image.tohost - image.base
-    return int.from_bytes(image.memory[start : start + 8].tobytes(), "little")
-
-
-def _run_host(image: Image, accelerator: Accelerator, limits: Limits) -> int:
-    """Run from the entry point until the program writes `tohost`; the number of host instructions."""
+def _run_host(image: Image, accelerator: Accelerator, htif_host: htif.Host, limits: Limits) -> tuple[int, int]:
+    """Run from the entry point until the program ends; the number of host instructions and the exit code."""
     import unicorn
     from unicorn import riscv_const, unicorn_const
     from unicorn.unicorn_py3.unicorn import uclib
@@ -93,13 +89,12 @@ def _run_host(image: Image, accelerator: Accelerator, limits: Limits) -> int:
         pc = engine.reg_read(riscv_const.UC_RISCV_REG_PC)
         if host.stop == native.STOP_FAULT:
             raise accelerator.fault()
-        if _tohost(image) != 0:
-            break
-        if host.stop != native.STOP_SLICE:
+        if htif_host.request() != 0:
+            exit_code = htif_host.serve(pc)
+            if exit_code is not None:
+                return host.instructions, exit_code
+        elif host.stop != native.STOP_SLICE:
             raise HostFault(f"the host core stopped before the program wrote tohost{f': {stopped}' if stopped else ''}.", pc=pc)
-    if _tohost(image) & 1 == 0:
-        raise HostFault(f"the program wrote {_tohost(image):#x} to tohost, which is no exit code: those are odd.", pc=pc)
-    return host.instructions
 
 
 def _add_hook(uclib: ctypes.CDLL, engine: object, kind: int, callback: object, host: native.Host) -> None:

@@ -9,6 +9,7 @@ import numbers
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ ALIGNMENT = 64
 GAP = PAGE
 """Bytes between buffers: a stray move lands here instead of in a neighbour."""
 GRID_SLOTS = 3
+FOREIGN_MEMORY = 256 << 20
+"""Bytes of memory, image included, of a program that BACO did not make: such programs put their stack behind the image."""
 IMAGE_LIMIT = 1 << 30
 """Bytes that an ELF image may span; more is a damaged file."""
 
@@ -37,6 +40,7 @@ class Image:
     tohost: int
     regions: list[DramRegion]
     fromhost: int | None = None
+    foreign: bool = False
     outputs: list[tuple[np.ndarray, int]] = field(default_factory=list)
     """Writable arrays of the caller and where each lies in guest memory."""
 
@@ -73,6 +77,8 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     elf = _read_elf(program.elf)
     if len(arguments) != len(program.parameters):
         raise ProgramError(f"the kernel takes {len(program.parameters)} arguments, but {len(arguments)} were given.")
+    if not program.parameters and "baco_arguments" not in elf.symbols:
+        return _foreign(elf)
     slots = [grid_slots(grid)]
     low = min(s.address for s in elf.segments) // PAGE * PAGE
     code_end = -(-max(s.address + s.size for s in elf.segments) // PAGE) * PAGE
@@ -106,8 +112,22 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     # Writable regions first: where one array is both an input and an output, a store must find the writable one.
     regions.sort(key=lambda region: not region.writable)
     outputs = [(array, address) for parameter, array, address in placed if parameter.writable]
-    fromhost = elf.symbols.get("fromhost", (None,))[0]
-    return Image(memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, fromhost, outputs)
+    return Image(memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), False, outputs)
+
+
+def _foreign(elf: _Elf) -> Image:
+    """A program without arguments and without a place for them: it gets plain memory, all of it for everyone to use."""
+    low = min(s.address for s in elf.segments) // PAGE * PAGE
+    size = max(FOREIGN_MEMORY, -(-(max(s.address + s.size for s in elf.segments) - low) // PAGE) * PAGE)
+    memory = np.frombuffer(mmap.mmap(-1, size), np.uint8)
+    for segment in elf.segments:
+        _put(memory, segment.address - low, segment.data)
+    regions = [DramRegion(low, size, True, "the program's memory")]
+    return Image(memory, low, size, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), True)
+
+
+def _fromhost(elf: _Elf) -> int | None:
+    return _symbol(elf, "fromhost", 8) if "fromhost" in elf.symbols else None
 
 
 def _put(memory: np.ndarray, at: int, data: bytes | np.ndarray) -> None:
@@ -121,7 +141,7 @@ def _read_elf(data: bytes) -> _Elf:
         file = ELFFile(io.BytesIO(data))
         machine, kind, entry = file["e_machine"], file["e_type"], file["e_entry"]
         loadable = [s for s in file.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"] > 0]
-        segments = tuple(_Segment(s["p_vaddr"], s["p_memsz"], s.data(), bool(s["p_flags"] & 2), bool(s["p_flags"] & 1)) for s in loadable)
+        segments = tuple(_segment(s) for s in loadable)
         sizes = [s["p_filesz"] for s in loadable]
         table = file.get_section_by_name(".symtab")
         symbols = {} if table is None else {s.name: (s["st_value"], s["st_size"]) for s in table.iter_symbols()}
@@ -140,6 +160,11 @@ def _read_elf(data: bytes) -> _Elf:
     if span > IMAGE_LIMIT or max(s.address + s.size for s in segments) > 1 << 48:
         raise ProgramError(f"the program spans {span} bytes of memory; at most {IMAGE_LIMIT} below 2^48 are supported.")
     return _Elf(entry, segments, symbols)
+
+
+def _segment(segment: Any) -> _Segment:
+    flags = segment["p_flags"] & 7 or 7  # a linker script that says nothing about permissions means all of them
+    return _Segment(segment["p_vaddr"], segment["p_memsz"], segment.data(), bool(flags & 2), bool(flags & 1))
 
 
 def _symbol(elf: _Elf, name: str, size: int) -> int:

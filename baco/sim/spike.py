@@ -60,13 +60,14 @@ def run(program: Program, config: GemminiConfig, arguments: Sequence[object], gr
         raise ProgramError("the program has no symbol fromhost, without which Spike does not see it end.")
     if not DRAM_BASE <= image.base <= image.base + image.memory.size <= DRAM_BASE + DRAM_MIB * MEBIBYTE:
         raise ProgramError(f"the program takes {image.memory.size} bytes of memory at {image.base:#x}, outside Spike's.")
-    start = min((address for _, address in image.outputs), default=image.base)
-    end = max((address + array.nbytes for array, address in image.outputs), default=image.base)
+    # Something is always dumped, because the dump tells that Spike came to an orderly end.
+    start = min((address for _, address in image.outputs), default=image.tohost)
+    end = max((address + array.nbytes for array, address in image.outputs), default=image.tohost + 1)
     start, end = start // LINE * LINE, -(-end // LINE) * LINE
     symbols = {"tohost": image.tohost, "fromhost": image.fromhost, "begin_signature": start, "end_signature": end}
     with tempfile.TemporaryDirectory(prefix="baco-spike-") as folder:
         elf, dump, root = (Path(folder, name) for name in ("program.elf", "memory", "root"))
-        elf.write_bytes(elf_file(image, symbols))
+        elf.write_bytes(program.elf if image.foreign else elf_file(image, symbols))
         root.mkdir()
         # A program may ask Spike to open files; it finds an empty folder.
         options = [f"+signature={dump}", f"+signature-granularity={LINE}", f"+chroot={root}"]
@@ -75,12 +76,14 @@ def run(program: Program, config: GemminiConfig, arguments: Sequence[object], gr
         built_for = re.search(r"dim = (\d+)", output)
         if built_for and int(built_for[1]) != config.dim:
             raise ProgramError(f"{spike} is built for DIM {built_for[1]}, but the machine has DIM {config.dim}.")
-        if done.returncode < 0 or not _ended(dump, start, end):
-            last = (done.stderr.decode(errors="replace") + output).strip().splitlines()[-1:]
-            raise HostFault(f"Spike stopped with status {done.returncode} before the program ended{': ' if last else ''}{''.join(last)}")
+        ended = not done.stderr if image.foreign else _dumped(dump, start, end)
+        if done.returncode < 0 or not ended:
+            last = (output + done.stderr.decode(errors="replace")).strip().splitlines()[-1:]
+            raise HostFault(f"Spike stopped with status {done.returncode} before the program ended: {''.join(last).strip()}")
         _read(image, dump, start)
     image.copy_back()
-    return RunResult(Counters(), done.returncode)
+    console = re.sub(r"Gemmini extension configured with:\n +dim = \d+\n", "", output, count=1)
+    return RunResult(Counters(), done.returncode, console.encode())
 
 
 def _execute(command: list[str], limits: Limits, folder: str) -> subprocess.CompletedProcess[bytes]:
@@ -93,9 +96,8 @@ def _execute(command: list[str], limits: Limits, folder: str) -> subprocess.Comp
         raise ProgramError(f"{command[0]} cannot be run: {error.strerror or error}.") from error
 
 
-def _ended(dump: Path, start: int, end: int) -> bool:
-    """Whether Spike came to its orderly end, where it writes the dump. There is none of a program without results."""
-    return start == end or (dump.exists() and dump.stat().st_size == (end - start) // LINE * (2 * LINE + 1))
+def _dumped(dump: Path, start: int, end: int) -> bool:
+    return dump.exists() and dump.stat().st_size == (end - start) // LINE * (2 * LINE + 1)
 
 
 def _read(image: Image, dump: Path, start: int) -> None:

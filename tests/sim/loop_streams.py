@@ -170,7 +170,7 @@ class LoopGenerator(Generator):
             flags["depthwise"] = 1
             f |= {"kchs": 1, "pochs": 1}
         elif kind == "packed":
-            flags["max_pixels_per_row"] = self.int(2, 3)
+            flags |= {"max_pixels_per_row": self.int(2, 3), "wrot180": 0}
             f |= {"kchs": self.int(1, max(1, dim // flags["max_pixels_per_row"])), "stride": self.int(1, 2), "kernel_dilation": 1}
             if f["kchs"] * flags["max_pixels_per_row"] > dim:
                 return None
