@@ -118,6 +118,57 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         raise typer.Exit(1)
 
 
+@app.command("compile")
+def compile_(
+    kernel: Annotated[str, typer.Argument(help="FILE.py:NAME; the file is run, as an import would.", show_default=False)] = "",
+    signature: Annotated[
+        str | None,
+        typer.Option(help='Types of run-time and values of compile-time parameters: "*i8,*i8,*i32,i64,BLOCK=64".', show_default=False),
+    ] = None,
+    hardware: Annotated[str, typer.Option(help="A preset's name or a JSON file.")] = "gemmini-default",
+    num_stages: Annotated[int, typer.Option(help="How deep loads are buffered.")] = 1,
+    emit: Annotated[str | None, typer.Option(help="The stage to write; all of them if not given.", show_default=False)] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File of the stage (standard output), or folder of all.", show_default="baco-out/NAME"),
+    ] = None,
+    list_stages: Annotated[bool, typer.Option("--list-stages", help="List the stages and stop.")] = False,
+) -> None:
+    """Compile a kernel of a file for the types of its arguments, without running it."""
+    from baco.lang import aot
+    from baco.lowering import tools
+
+    if list_stages:
+        typer.echo("\n".join(f"{name:8} {meaning}" for name, (_, meaning) in aot.STAGES.items()))
+        return
+    if not kernel or signature is None:
+        raise BacoError("baco compile takes a kernel, as in kernel.py:matmul, and its --signature.")
+    if emit is not None and emit not in aot.STAGES:
+        raise BacoError(f"there is no stage {emit!r}; the stages are {', '.join(aot.STAGES)}.")
+    if emit == "elf" and output is None:
+        raise BacoError("--emit elf writes bytes, not text; name a file for them with -o.")
+
+    def work(note: Callable[[str], None]) -> int:
+        note(f"compiling {kernel}")
+        special = aot.compile_ahead(kernel, signature, tools.load_hardware(hardware), num_stages)
+        for remark in special.compiled.remarks:
+            print(f"remark: {remark}", file=sys.stderr)
+        if emit is not None:
+            tools.write(output and str(output), special.asm[emit])
+            return 0
+        folder = output or Path("baco-out") / special.compiled.name
+        try:
+            files = aot.write_stages(special, folder)
+        except OSError as error:
+            raise BacoError(f"cannot write to {folder}: {error.strerror}; choose another folder with -o.") from None
+        typer.echo(f"{len(files)} files are in {folder}: {', '.join(f.name for f in files)}.")
+        return 0
+
+    status = tools.isolated("baco compile", lambda note: reporting(lambda: work(note)))
+    if status:
+        raise typer.Exit(status)
+
+
 @app.command()
 def explore(
     network: Annotated[str, typer.Argument(help="The network, such as resnet50.", show_default=False)],

@@ -4,10 +4,10 @@ No input makes them end with a traceback or takes the terminal's process down. W
 rest, the command line runs the work through :func:`isolated`, in a process that may die.
 """
 
-from baco.lowering.tools.common import ToolFailure, ToolInputError
+from baco.lowering.tools.common import ToolFailure, ToolInputError, load_hardware, write
 from baco.lowering.tools.isolation import isolated
 from baco.lowering.tools.llc import llc
 from baco.lowering.tools.opt import opt
 from baco.lowering.tools.translate import translate
 
-__all__ = ["ToolFailure", "ToolInputError", "isolated", "llc", "opt", "translate"]
+__all__ = ["ToolFailure", "ToolInputError", "isolated", "llc", "load_hardware", "opt", "translate", "write"]

@@ -155,9 +155,10 @@ def _remarks(module: ir.Module) -> list[Diagnostic]:
     texts = module.operation.attributes.get(REMARKS, ())
     found = []
     for text in texts if isinstance(texts, ir.ArrayAttr) else ():
-        match = _REMARK.fullmatch(text.value) if isinstance(text, ir.StringAttr) else None
-        if match:
-            found.append(Diagnostic("remark", match[4], SourceLocation(match[1], int(match[2]), int(match[3]))))
+        if isinstance(text, ir.StringAttr):
+            match = _REMARK.fullmatch(text.value)
+            place = SourceLocation(match[1], int(match[2]), int(match[3])) if match else None
+            found.append(Diagnostic("remark", match[4] if match else text.value, place))
     return found
 
 
