@@ -131,11 +131,19 @@ class ExpressionReader:
     def _eval_Constant(self, node: ast.Constant) -> object:
         return node.value
 
-    def _eval_Tuple(self, node: ast.Tuple) -> tuple[object, ...]:
-        return tuple(self.expression(e) for e in node.elts)
+    def _eval_Tuple(self, node: ast.Tuple | ast.List) -> tuple[object, ...]:
+        values: list[object] = []
+        for element in node.elts:
+            if isinstance(element, ast.Starred):
+                inner = self.expression(element.value)
+                if not isinstance(inner, tuple):
+                    raise SemanticError(f"* unpacks a tuple, not a {describe(inner)}.")
+                values += inner
+            else:
+                values.append(self.expression(element))
+        return tuple(values)
 
-    def _eval_List(self, node: ast.List) -> tuple[object, ...]:
-        return tuple(self.expression(e) for e in node.elts)
+    _eval_List = _eval_Tuple
 
     def _eval_Name(self, node: ast.Name) -> object:
         if node.id in self.variables:
