@@ -1,0 +1,74 @@
+"""Two products back to back: a hidden layer that never exists as a whole.
+
+relu(x @ w1) @ w2 is one kernel: for BLOCK_H hidden units at a time, the first product fills an accumulator block, which is requantised and
+used at once as the left operand of the second. The second accumulator stays where it is all through the loop. This is the persistent
+kernel of Bolt; written as two kernels, the whole hidden layer would be written to an array of the program and read back, once for each
+block of output columns.
+
+What happens to a hidden block: it is on the chip as int32, in the accumulator, and it is needed as int8, in the scratchpad. Gemmini scales
+and rounds on the way to memory only (the execute unit can write into the scratchpad, but clamps without scaling), so the block goes
+out to a buffer of its own and comes straight back, with a fence between: BLOCK_M x BLOCK_H bytes at the same addresses every time, for
+which a cache in front of the DRAM is made. The host core computes nothing.
+
+Run it: python examples/11_two_matmuls.py
+"""
+
+import numpy as np
+
+import baco
+import baco.language as bl
+
+
+@baco.jit
+def two_matmuls(
+    x,
+    w1,
+    w2,
+    y,
+    M,
+    K,
+    H,
+    N,
+    scale1,
+    scale2,
+    BLOCK_M: bl.constexpr,
+    BLOCK_K: bl.constexpr,
+    BLOCK_H: bl.constexpr,
+    BLOCK_N: bl.constexpr,
+):
+    row = bl.program_id(0) * BLOCK_M
+    acc = bl.zeros((BLOCK_M, BLOCK_N), dtype=bl.int32)
+    for h in range(0, H, BLOCK_H):
+        hidden = bl.zeros((BLOCK_M, BLOCK_H), dtype=bl.int32)
+        for k in range(0, K, BLOCK_K):
+            x_ptr = bl.make_block_ptr(x, (M, K), (K, 1), (row, k), (BLOCK_M, BLOCK_K), (1, 0))
+            w1_ptr = bl.make_block_ptr(w1, (K, H), (H, 1), (k, h), (BLOCK_K, BLOCK_H), (1, 0))
+            hidden += bl.dot(bl.load(x_ptr, boundary_check=(0, 1)), bl.load(w1_ptr, boundary_check=(0, 1)))
+        w2_ptr = bl.make_block_ptr(w2, (H, N), (N, 1), (h, 0), (BLOCK_H, BLOCK_N), (1, 0))
+        acc += bl.dot(bl.gemmini.requantise(hidden, scale1, relu=True), bl.load(w2_ptr, boundary_check=(0, 1)))
+    y_ptr = bl.make_block_ptr(y, (M, N), (N, 1), (row, 0), (BLOCK_M, BLOCK_N), (1, 0))
+    bl.store(y_ptr, bl.gemmini.requantise(acc, scale2), boundary_check=(0, 1))
+
+
+def launch(x, w1, w2, y, scale1, scale2, block=(64, 64, 64), **options):
+    """y = clamp(round(relu8(x @ w1 * scale1) @ w2 * scale2)) for int8 matrices; a row of y must fit into the accumulator."""
+    (m, k), (h, n) = x.shape, w2.shape
+    meta = dict(zip(("BLOCK_M", "BLOCK_K", "BLOCK_H"), block, strict=True)) | {"BLOCK_N": n}
+    return two_matmuls[(baco.cdiv(m, block[0]),)](x, w1, w2, y, m, k, h, n, scale1, scale2, **meta, **options)
+
+
+def reference(x, w1, w2, scale1, scale2):
+    """What NumPy says."""
+    hidden = x.astype(np.int32) @ w1.astype(np.int32)
+    hidden = np.clip(np.rint(hidden.astype(np.float32) * np.float32(scale1)), 0, 127).astype(np.int32)
+    return np.clip(np.rint((hidden @ w2.astype(np.int32)).astype(np.float32) * np.float32(scale2)), -128, 127).astype(np.int8)
+
+
+if __name__ == "__main__":
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (256, 128), dtype=np.int8)
+    w1, w2 = rng.integers(-128, 128, (128, 512), dtype=np.int8), rng.integers(-128, 128, (512, 128), dtype=np.int8)
+    y = np.zeros((256, 128), np.int8)
+    result = launch(x, w1, w2, y, 0.002, 0.002)
+    assert (y == reference(x, w1, w2, 0.002, 0.002)).all()
+    print(f"256x128 @ 128x512 @ 512x128 is right; {result.counters.instructions['fence']} fences for hidden blocks on their way back.")
