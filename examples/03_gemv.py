@@ -47,4 +47,6 @@ if __name__ == "__main__":
     assert (y == reference(a, x)).all()
     count = result.counters.instructions
     loaded, kept = count["compute_preloaded"], count["compute_accumulated"]
-    print(f"1000x2048 @ 2048 is right; {loaded} tiles of the vector were loaded into the array and met {loaded + kept} tiles of the matrix.")
+    print(
+        f"1000x2048 @ 2048 is right; {loaded} tiles of the vector were loaded into the array and met {loaded + kept} tiles of the matrix."
+    )

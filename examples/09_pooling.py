@@ -42,7 +42,19 @@ def max_pool(
 
 @baco.jit
 def average_pool(
-    x, eye, y, H, W, OH, OW, C, SIZE: bl.constexpr, STRIDE: bl.constexpr, PADDING: bl.constexpr, BLOCK_W: bl.constexpr, BLOCK_C: bl.constexpr
+    x,
+    eye,
+    y,
+    H,
+    W,
+    OH,
+    OW,
+    C,
+    SIZE: bl.constexpr,
+    STRIDE: bl.constexpr,
+    PADDING: bl.constexpr,
+    BLOCK_W: bl.constexpr,
+    BLOCK_C: bl.constexpr,
 ):
     image, row = bl.program_id(2) // OH, bl.program_id(2) % OH
     identity = bl.load(bl.make_block_ptr(eye, (BLOCK_C, BLOCK_C), (BLOCK_C, 1), (0, 0), (BLOCK_C, BLOCK_C), (1, 0)))
