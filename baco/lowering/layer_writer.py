@@ -18,6 +18,7 @@ from functools import cached_property
 from baco import isa
 from baco.dialects.mlir import arith, ir, scf
 from baco.hardware import GemminiConfig
+from baco.lowering import place_in_memories
 from baco.lowering.emit import Emitter, Quantity
 from baco.workload import (
     ACCUMULATOR,
@@ -91,6 +92,14 @@ class LayerWriter:
         self.output_rows = mapping.accumulator_rows()
         self.double_scratchpad = 2 * (self.weight_rows + self.input_rows) <= config.scratchpad_rows
         self.double_accumulator = 2 * self.output_rows <= config.accumulator_rows
+
+    def rows(self) -> dict[str, int]:
+        """Rows of each memory that the program uses, both halves counted where tiles alternate."""
+        scratchpad, accumulator = self.weight_rows + self.input_rows, self.output_rows
+        return {
+            place_in_memories.SCRATCHPAD: scratchpad * (2 if self.double_scratchpad else 1),
+            place_in_memories.ACCUMULATOR: accumulator * (2 if self.double_accumulator else 1),
+        }
 
     # Geometry of the tiles --------------------------------------------------------------------------------------------------------
 

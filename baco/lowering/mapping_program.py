@@ -19,6 +19,7 @@ from baco.hardware import GemminiConfig
 from baco.lowering.layer_writer import LayerWriter, innermost
 from baco.lowering.passes import run_passes, set_hardware
 from baco.lowering.pipelines import CLEAN, Compiled, finish
+from baco.lowering.place_in_memories import set_rows
 from baco.lowering.structure_pointers import GRID_ARGUMENTS
 from baco.sim.program import Parameter
 from baco.workload import (
@@ -89,8 +90,10 @@ def compile_mapping(
         names = [*(p.name for p in PARAMETERS), *GRID_ARGUMENTS]
         function.arg_attrs = [ir.DictAttr.get({"baco.name": ir.StringAttr.get(n)}) for n in names]
         with ir.InsertionPoint(function.add_entry_block()):
-            LayerWriter(problem, mapping, config, list(function.arguments)[: len(PARAMETERS)], scale, relu).write()
+            writer = LayerWriter(problem, mapping, config, list(function.arguments)[: len(PARAMETERS)], scale, relu)
+            writer.write()
             func.ReturnOp([])
+        set_rows(module, writer.rows())
         run_passes(module, [CLEAN, "hoist-configs", CLEAN])
         compiled = finish(module, PARAMETERS, config, {"mapping": f"{problem}\n{mapping}\n"})
     return CompiledMapping(problem, mapping, compiled)
