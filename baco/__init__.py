@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from baco.lang import jit, language
     from baco.lang.autotune import Config, autotune, heuristics
     from baco.lang.language import cdiv
+    from baco.lang.triton_kernels import from_triton
     from baco.search import explore
     from baco.workload import Mapping, Problem
 
@@ -31,6 +32,7 @@ __all__ = [
     "autotune",
     "cdiv",
     "explore",
+    "from_triton",
     "heuristics",
     "jit",
     "knobs",
@@ -47,6 +49,7 @@ _HOMES = {
     "autotune": "baco.lang.autotune",
     "cdiv": "baco.lang.language",
     "explore": "baco.search",
+    "from_triton": "baco.lang.triton_kernels",
     "heuristics": "baco.lang.autotune",
     "jit": "baco.lang",
 }

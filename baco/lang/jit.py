@@ -11,6 +11,7 @@ and the options; each specialisation is compiled once, and kept on disk (:mod:`b
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,8 @@ from baco.lang.source import KernelSource, NoCanonicalText, Signature, namespace
 from baco.lang.types import KernelFacts
 
 if TYPE_CHECKING:
+    from baco.dialects.mlir import ir
+    from baco.lang.cache import Key
     from baco.lowering.compiled import Compiled
     from baco.lowering.cpu import CpuProgram, CpuResult
     from baco.sim import RunResult
@@ -83,13 +86,15 @@ class JITFunction(Launchable):
     compilations: int = 0
     """How many times this process compiled it, rather than finding it here or on disk."""
 
+    reserved = RESERVED
+
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.function)
         self.parameters = list(inspect.signature(self.function).parameters.values())
         unusual = [p.name for p in self.parameters if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         if unusual:
             raise LaunchError(f"kernel {self.__name__}: parameter {unusual[0]!r} must be a plain one, without * or /.")
-        taken = [p.name for p in self.parameters if p.name in RESERVED]
+        taken = [p.name for p in self.parameters if p.name in self.reserved]
         if taken:
             raise LaunchError(f"kernel {self.__name__}: parameter {taken[0]!r} has the name of a launch keyword; call it something else.")
         self.constexprs = frozenset(p.name for p in self.parameters if _is_constexpr(p.annotation))
@@ -174,7 +179,7 @@ class JITFunction(Launchable):
         return dict(bound.arguments)
 
     def _specialise(self, bound: Mapping[str, Any], target: GemminiConfig | str, options: Options) -> Specialisation:
-        signature = launch.signature_of(self.__name__, bound, self.constexprs)
+        signature = self.signature_of(bound)
         try:
             key = (signature_text(signature), target, options)  # a text, because 1, 1.0 and True are equal but compile differently
         except NoCanonicalText:
@@ -187,7 +192,7 @@ class JITFunction(Launchable):
         """Read a specialisation from the cache on disk, or compile it and keep it there."""
         from baco.lang import cache
 
-        key = None if target == CPU else cache.key_of(self.function, signature, target, options)
+        key = None if target == CPU else self.key_on_disk(signature, target, options)
         kept = cache.load(key) if key else None
         compiled, facts = kept or self._compile(signature, target, options)
         if key and not kept:
@@ -197,18 +202,37 @@ class JITFunction(Launchable):
         return special
 
     def _compile(self, signature: Signature, target: GemminiConfig | str, options: Options) -> tuple[Compiled | CpuProgram, KernelFacts]:
-        from baco.lang.frontend import read_kernel
         from baco.lowering.cpu import compile_kernel_for_cpu
         from baco.lowering.pipelines import compile_kernel
         from baco.sim.program import Parameter
 
         self.compilations += 1
-        module, facts = read_kernel(self.source, self.namespace, signature)
+        module, facts, before = self.read(signature)
         kinds = {"pointer": "buffer", "scalar": "scalar"}
         parameters = tuple(Parameter(n, kinds[kind], dtype, n in facts.stored) for n, kind, dtype in signature.runtime)
         if target == CPU:
-            return compile_kernel_for_cpu(module, parameters), facts
-        return compile_kernel(module, parameters, target, num_stages=options.num_stages), facts
+            compiled = compile_kernel_for_cpu(module, parameters)
+        else:
+            compiled = compile_kernel(module, parameters, target, num_stages=options.num_stages)
+        return dataclasses.replace(compiled, asm={**before, **compiled.asm}), facts
+
+    # What another front end does its own way -----------------------------------------------------------------------------------------
+
+    def signature_of(self, bound: Mapping[str, Any]) -> Signature:
+        """What these arguments specialise the kernel to."""
+        return launch.signature_of(self.__name__, bound, self.constexprs)
+
+    def key_on_disk(self, signature: Signature, hardware: GemminiConfig, options: Options) -> Key | None:
+        """What a compilation is kept under on disk; None if it is not kept."""
+        from baco.lang import cache
+
+        return cache.key_of(self.function, signature, hardware, options)
+
+    def read(self, signature: Signature) -> tuple[ir.Module, KernelFacts, dict[str, str]]:
+        """The kernel in the baco dialect, what reading it showed, and the texts of stages before that one."""
+        from baco.lang.frontend import read_kernel
+
+        return *read_kernel(self.source, self.namespace, signature), {}
 
     @functools.cached_property
     def source(self) -> KernelSource:
