@@ -152,6 +152,8 @@ def _check_order(loop: ir.OpView, sources: set[ir.Value]) -> None:
     for op in nested(loop.operation):
         if HOST in op.attributes or op.name in ("memref.load", "memref.store", "instgem.fence", "func.call"):
             raise CannotMove("the host core works in the same loop, and waits for the accelerator there")
+        if op.name == "instgem.loop_ws":
+            raise CannotMove("a loop instruction in the same loop chooses its own rows")
         if op.name == "memref.copy" and not is_on_chip(op.operands[1]) and root(op.operands[1]) in sources:
             raise CannotMove("the loop stores to the array it loads from")
 

@@ -29,7 +29,7 @@ from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function
-from baco.lowering.tile_to_dim import HOST, OVERWRITE, WEIGHTS_IN_ARRAY, is_on_chip, root
+from baco.lowering.tile_to_dim import HOST, OVERWRITE, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
 
 IDENTITY = isa.float_bits(1.0)
 
@@ -95,7 +95,9 @@ class _Converter(Rebuilder):
     def __init__(self, kernel: func.FuncOp, config: GemminiConfig) -> None:
         super().__init__(_HANDLERS)
         self.config = config
-        self.shared = _read_and_written(kernel)
+        self.shared = read_and_written(kernel)
+        self.transposes = any(any(transposes(op)) for op in _operations(kernel) if op.operation.name == "linalg.matmul")
+        """Whether some products transpose an operand, so that each must say which."""
         self.views: dict[ir.Value, OnChip | InDram | None] = {}
 
     def argument(self, before: ir.Value, after: ir.Value) -> None:
@@ -138,7 +140,7 @@ def buffer_at(address: ir.Value, element: ir.Type) -> ir.Value:
     ).result
 
 
-def _read_and_written(kernel: func.FuncOp) -> set[ir.Value]:
+def read_and_written(kernel: func.FuncOp) -> set[ir.Value]:
     """Arguments that the kernel both loads from and stores to. The hardware does not order such accesses: a fence must."""
     copies = [op.operation.operands for op in _operations(kernel) if op.operation.name == "memref.copy"]
     read = {root(source) for source, _ in copies if not is_on_chip(source)}
@@ -214,6 +216,12 @@ def _subview(r: _Converter, op: ir.OpView) -> None:
         r.views[op.result] = replace(source, row=e.add(source.row, rows), column=e.add(source.column, cols))
 
 
+def _address(r: _Converter, op: ir.OpView) -> None:
+    """Where the array begins that a view looks into, as a number."""
+    buffer = root(op.operation.operands[0])
+    r.values[op.result] = arith.IndexCastOp(ir.IndexType.get(), r.views[buffer].address).result
+
+
 def _sizes(r: _Converter, view: ir.Value) -> list[ir.Value | int]:
     """Rows and columns of a view: numbers, or the values its subview was made with."""
     shape = list(ir.MemRefType(view.type).shape)
@@ -272,8 +280,11 @@ def _mvout(r: _Converter, source: OnChip, to: InDram, rows: ir.Value | int, cols
 
 def _matmul(r: _Converter, op: ir.OpView) -> None:
     a, b, c = op.operation.operands
-    (m, k), n = ir.MemRefType(a.type).shape, ir.MemRefType(c.type).shape[1]
+    swap_a, swap_b = transposes(op)
+    (m, n), k = ir.MemRefType(c.type).shape, ir.MemRefType(a.type).shape[0 if swap_a else 1]
     e = Emitter(r.config)
+    if r.transposes:
+        e.config_ex(transpose_a=swap_a, transpose_b=swap_b)
     reuse = WEIGHTS_IN_ARRAY in op.operation.attributes
     accumulate = 0 if OVERWRITE in op.operation.attributes else isa.ACCUMULATE_BIT
     weights = (isa.GARBAGE, r.config.dim, r.config.dim) if reuse else (_local(e, r.views[b], r.config), n, k)
@@ -333,6 +344,7 @@ _HANDLERS = {
     "memref.alloc": _alloc,
     "memref.reinterpret_cast": _reinterpret_cast,
     "memref.subview": _subview,
+    "memref.extract_aligned_pointer_as_index": _address,
     "memref.copy": _copy,
     "linalg.fill": _unless_host(_fill),
     "linalg.matmul": _unless_host(_matmul),

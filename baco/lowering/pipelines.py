@@ -12,13 +12,16 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     drop_fences,
     guard_division,
     hoist_configs,
+    import_triton,
     lower_instgem_to_llvm,
     overwrite_first_product,
     pipeline_loads,
     place_in_memories,
+    select_loops,
     split_host_work,
     structure_pointers,
     tile_to_dim,
+    verify_stage,
 )
 from baco.lowering.codegen import generate
 from baco.lowering.compiled import Compiled
@@ -35,6 +38,8 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         f"one-shot-bufferize,{CLEAN}",
         "split-host-work",
         CLEAN,
+        "select-loops",
+        CLEAN,
         "overwrite-first-product",
         CLEAN,
         "choose-layouts",
@@ -43,10 +48,13 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         "tile-to-dim",
         CLEAN,
         "place-in-memories",
+        "verify-stage",
         "convert-to-instgem",
+        "verify-stage",
         f"convert-linalg-to-loops,{CLEAN}",
         "hoist-configs",
         CLEAN,
+        "verify-stage",
     ),
     "instgem-to-llvm": (
         "add-entry",
@@ -73,14 +81,18 @@ PIPELINES: dict[str, tuple[str, ...]] = {
 """What `baco-opt --pipeline` offers: the passes of each pipeline, in order."""
 
 
-def compile_kernel(module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, *, num_stages: int = 1) -> Compiled:
-    """Compile a module in the baco dialect, all the way. `num_stages` is how deep loads are buffered.
+def compile_kernel(
+    module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, *, num_stages: int = 1, instructions: str = "primitive"
+) -> Compiled:
+    """Compile a module in the baco dialect, all the way. `num_stages` is how deep loads are buffered, `instructions` which of Gemmini's
+    instructions do products (:mod:`baco.lowering.select_loops`).
 
     Raises:
         baco.lowering.errors.CompilationError: if the program cannot be compiled for this machine.
     """
     set_hardware(module, config)
     pipeline_loads.set_num_stages(module, num_stages)
+    select_loops.set_instructions(module, instructions)
     asm: dict[str, str | bytes] = {"baco": str(module)}
     run_passes(module, PIPELINES["baco-to-linalg"])
     asm["linalg"] = str(module)

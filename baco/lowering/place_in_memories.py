@@ -26,6 +26,8 @@ from baco.lowering.errors import OutOfResources, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 
 MEMORY, ROW, LAYOUT, ROWS = "baco.memory", "baco.row", "baco.layout", "baco.rows"
+LOOP_ROWS = "baco.loop_rows"
+"""Module attribute: the rows of each memory that a loop instruction needs, which chooses them itself."""
 TILES, COLUMNS = "tiles", "columns"
 """The layouts of a block; see :mod:`baco.lowering.choose_layouts`."""
 SLOTS = "baco.slots"
@@ -61,7 +63,9 @@ def run(module: ir.Module) -> None:
             blocks[memory].append(Block(op, shape, rows_of(op, config.dim)))
     _check(blocks[SCRATCHPAD], config.scratchpad_rows, SCRATCHPAD, config)
     _check(blocks[ACCUMULATOR], config.accumulator_rows, ACCUMULATOR, config)
-    set_rows(module, {memory: sum(b.rows for b in placed) for memory, placed in blocks.items()})
+    attributes = module.operation.attributes
+    by_loops = {n.name: ir.IntegerAttr(n.attr).value for n in ir.DictAttr(attributes[LOOP_ROWS])} if LOOP_ROWS in attributes else {}
+    set_rows(module, {memory: max(sum(b.rows for b in placed), by_loops.get(memory, 0)) for memory, placed in blocks.items()})
 
 
 def set_rows(module: ir.Module, rows: dict[str, int]) -> None:
