@@ -23,6 +23,9 @@ from baco.lowering.rebuild import Handler, Rebuilder, constant
 REQUANTISE = "baco.requantise"
 """Marks the linalg.generic that is a requantisation: its body says the arithmetic, the attribute that the store path does it."""
 
+TRANSPOSED = "baco.transposed"
+"""Marks a linalg.generic that swaps the two dimensions of a block."""
+
 Body = Callable[..., ir.Value]
 
 
@@ -114,7 +117,20 @@ def _broadcast(r: Rebuilder, op: ir.OpView) -> None:
 
 def _transpose(r: Rebuilder, op: ir.OpView) -> None:
     order = list(ir.DenseI64ArrayAttr(op.attributes["order"]))
-    _rearranged(r, op, lambda d: [d[order.index(i)] for i in range(len(order))])
+    if order == [1, 0]:
+        r.values[op.result] = transposed(r[op.value])
+    else:
+        _rearranged(r, op, lambda d: [d[order.index(i)] for i in range(len(order))])
+
+
+def transposed(block: ir.Value) -> ir.Value:
+    """A two-dimensional block with its dimensions swapped; a product may take the block itself and transpose it on the way in."""
+    old = ir.RankedTensorType(block.type)
+    type_ = ir.RankedTensorType.get([old.shape[1], old.shape[0]], old.element_type)
+    rows, cols = (ir.AffineExpr.get_dim(d) for d in range(2))
+    swapped = elementwise(type_, [block], [ir.AffineMap.get(2, 0, [cols, rows]), identity(2)], lambda x, _: x)
+    swapped.operation.attributes[TRANSPOSED] = ir.UnitAttr.get()
+    return swapped.results[0]
 
 
 _COMBINE = {
@@ -156,7 +172,24 @@ def _zeros(r: Rebuilder, op: ir.OpView) -> None:
 
 
 def _dot(r: Rebuilder, op: ir.OpView) -> None:
-    r.values[op.result] = linalg.matmul(r[op.a], r[op.b], outs=[r[op.acc]])
+    """A product; one operand of it may be transposed, by the array's own transposer."""
+    a, b, acc = r[op.a], r[op.b], r[op.acc]
+    m, n, k = (ir.AffineExpr.get_dim(d) for d in range(3))
+    maps = [[m, k], [k, n], [m, n]]
+    if r.has_transposer and _source_of_transpose(b) is not None:
+        b, maps[1] = _source_of_transpose(b), [n, k]
+    elif r.has_transposer and _source_of_transpose(a) is not None:
+        a, maps[0] = _source_of_transpose(a), [k, m]
+    attribute = ir.ArrayAttr.get([ir.AffineMapAttr.get(ir.AffineMap.get(3, 0, e)) for e in maps])
+    product = linalg.MatmulOp([acc.type], [a, b], [acc], indexing_maps=attribute)
+    linalg.fill_builtin_region(product.operation)
+    r.values[op.result] = product.results[0]
+
+
+def _source_of_transpose(block: ir.Value) -> ir.Value | None:
+    """What a block is the transpose of, if it is one."""
+    owner = block.owner
+    return owner.operands[0] if not isinstance(owner, ir.Block) and TRANSPOSED in owner.attributes else None
 
 
 def _requantise(r: Rebuilder, op: ir.OpView) -> None:

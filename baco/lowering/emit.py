@@ -102,8 +102,9 @@ class Emitter(Arithmetic):
     def fence(self) -> None:
         instgem.Fence()
 
-    def config_ex(self, a_stride: Quantity = 1) -> None:
-        self.instruction("config_ex", dataflow=1, a_stride=a_stride, c_stride=1, acc_scale=isa.float_bits(1.0))
+    def config_ex(self, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
+        flags = {"transpose_a": int(transpose_a), "transpose_b": int(transpose_b)}
+        self.instruction("config_ex", dataflow=1, a_stride=1, c_stride=1, acc_scale=isa.float_bits(1.0), **flags)
 
     def config_ld(self, *, load_id: int, dram_stride: Quantity, block_stride: Quantity) -> None:
         self.instruction(

@@ -28,7 +28,7 @@ from baco.dialects.mlir import DYNAMIC, arith, bufferization, func, ir, linalg, 
 from baco.lowering import blocks_to_linalg
 from baco.lowering.emit import Arithmetic, Quantity
 from baco.lowering.errors import UnsupportedOperation
-from baco.lowering.passes import kernel_of, location_of, register
+from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.pointer_analysis import Affine, Bounds, PointerAnalysis
 from baco.lowering.rebuild import Rebuilder, argument_names, constant, new_function
 
@@ -95,6 +95,8 @@ def run(module: ir.Module) -> None:
     new = new_function(old, types, [*argument_names(old), *GRID_ARGUMENTS])
     rebuilder = Rebuilder(_HANDLERS)
     rebuilder.grid = new.arguments[len(old.arguments) :]
+    # Presets without the output-stationary dataflow are built without the transposer.
+    rebuilder.has_transposer = not get_hardware(module).weight_stationary_only
     rebuilder.a = Arithmetic()
     rebuilder.analysis = PointerAnalysis(rebuilder.__getitem__)
     for before, after in zip(old.arguments, new.arguments, strict=False):
@@ -256,8 +258,25 @@ def _store_part(r: Rebuilder, view: ir.Value, value: ir.Value, part: Part) -> No
 
 def _load(r: Rebuilder, op: ir.OpView) -> None:
     pointer = r[op.pointer]
+    if _is_column_major(pointer):
+        # The DMA moves rows of contiguous elements, which here are the columns.
+        swapped = _transposed(pointer)
+        part = _part(r, _inside(r, swapped, list(op.boundary_check)[::-1]))
+        loaded = _load_part(r, _block_view(r, swapped), swapped.block, part, None)
+        r.values[op.result] = blocks_to_linalg.transposed(loaded)
+        return
     part = _part(r, _inside(r, pointer, list(op.boundary_check)))
     r.values[op.result] = _load_part(r, _block_view(r, pointer), pointer.block, part, None)
+
+
+def _is_column_major(pointer: StructuredPointer) -> bool:
+    return len(pointer.strides) == 2 and pointer.strides[0] == 1 and pointer.strides[1] != 1
+
+
+def _transposed(pointer: StructuredPointer) -> StructuredPointer:
+    """A pointer to the same elements with the two dimensions swapped."""
+    block = ir.RankedTensorType.get(list(pointer.block.shape)[::-1], pointer.block.element_type)
+    return StructuredPointer(pointer.base, pointer.shape[::-1], pointer.strides[::-1], pointer.offsets[::-1], block)
 
 
 def _store(r: Rebuilder, op: ir.OpView) -> None:

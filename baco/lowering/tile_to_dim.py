@@ -129,13 +129,23 @@ def _sizes(value: ir.Value) -> list[int | ir.Value]:
     return [s if s != DYNAMIC else memref.DimOp(value, constant(i)).result for i, s in enumerate(shape)]
 
 
+def transposes(op: ir.OpView) -> tuple[bool, bool]:
+    """Which operands of a product are transposed on their way into the array."""
+    maps = [ir.AffineMapAttr(m).value for m in ir.ArrayAttr(op.operation.attributes["indexing_maps"])]
+    inner = [ir.AffineDimExpr(m.results[1]).position for m in maps[:2]]
+    return inner[0] != 2, inner[1] == 2
+
+
 def _tile_matmul(op: ir.OpView, config: GemminiConfig) -> None:
     a, b, c = op.operation.operands
-    (m, k), n = ir.MemRefType(a.type).shape, ir.MemRefType(c.type).shape[1]
-    dim = config.dim
+    swap_a, swap_b = transposes(op)
+    (m, n), k = ir.MemRefType(c.type).shape, ir.MemRefType(a.type).shape[0 if swap_a else 1]
+    dim, maps = config.dim, op.operation.attributes["indexing_maps"]
 
     def tile(rows: Extent, depth: Extent, cols: Extent, loaded: bool, overwrite: bool) -> None:
-        product = linalg.MatmulOp([], [tile_view(a, rows, depth), tile_view(b, depth, cols)], [tile_view(c, rows, cols)])
+        left = tile_view(a, depth, rows) if swap_a else tile_view(a, rows, depth)
+        right = tile_view(b, cols, depth) if swap_b else tile_view(b, depth, cols)
+        product = linalg.MatmulOp([], [left, right], [tile_view(c, rows, cols)], indexing_maps=maps)
         linalg.fill_builtin_region(product.operation)
         if loaded:
             product.operation.attributes[WEIGHTS_IN_ARRAY] = ir.UnitAttr.get()

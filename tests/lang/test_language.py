@@ -213,4 +213,5 @@ def test_remarks_name_the_lines_of_the_host() -> None:
     lines = {int(r.split(":")[1]) for r in remarks}
     first = elementwise.function.__code__.co_firstlineno
     assert first + 5 in lines and all(__file__ in r for r in remarks)
-    assert back_to_back.warmup(*[np.int8] * 3, np.int32, 32, 0.5, B=32).compiled.remarks != ()
+    # The array transposes an operand itself.
+    assert back_to_back.warmup(*[np.int8] * 3, np.int32, 32, 0.5, B=32).compiled.remarks == ()

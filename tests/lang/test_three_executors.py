@@ -54,7 +54,8 @@ def expression(x, y, out, M, N, PROGRAM: bl.constexpr, STEPS: bl.constexpr, BM: 
     bl.store(out + rows[:, None] * N + cols[None, :], values[STEPS + 1], mask=inside)
 
 
-def matmul(a, b, bias, c, M, N, K, scale, stride_am, stride_ak, stride_bk, stride_bn, FORM: bl.constexpr, BM: bl.constexpr, BN: bl.constexpr, BK: bl.constexpr):  # fmt: skip
+def matmul(a, b, bias, c, M, N, K, scale, stride_am, stride_ak, stride_bk, stride_bn,
+           FORM: bl.constexpr, BM: bl.constexpr, BN: bl.constexpr, BK: bl.constexpr):  # fmt: skip
     row, col = bl.program_id(0) * BM, bl.program_id(1) * BN
     a_ptr = bl.make_block_ptr(a, (M, K), (stride_am, stride_ak), (row, 0), (BM, BK), (1, 0))
     b_ptr = bl.make_block_ptr(b, (K, N), (stride_bk, stride_bn), (0, col), (BK, BN), (1, 0) if FORM[0] == 0 else (0, 1))
