@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from baco.lang.errors import CompilationError, CompileTimeAssertionFailure, LaunchError, SourceLocation, UnsupportedLanguageConstruct
@@ -161,18 +162,22 @@ def _simplify(library: Any, module: Any) -> None:
 
 
 def _start(kernel: Any) -> SourceLocation:
-    return SourceLocation(kernel.file_name, kernel.def_file_line_number, kernel.def_file_col_number + 1)
+    return SourceLocation(kernel.file_name, kernel.def_file_line_number, kernel.def_file_col_number)
 
 
 def _translated(kernel: Any, error: Any) -> CompilationError:
-    """What Triton found wrong, with its place in the file and in one sentence."""
-    cause: BaseException = error
-    while isinstance(cause.__cause__, type(error).__mro__[1]) or (cause.__cause__ is not None and hasattr(cause.__cause__, "node")):
+    """What Triton found wrong, in one sentence. In a device function it is placed where the kernel calls that."""
+    at, cause = error, error
+    while hasattr(cause.__cause__, "node"):
         cause = cause.__cause__
+        at = cause if cause.src == error.src else at
     kinds = {"CompileTimeAssertionFailure": CompileTimeAssertionFailure, "UnsupportedLanguageConstruct": UnsupportedLanguageConstruct}
-    kind = kinds.get(type(cause).__name__, CompilationError)
-    reason = getattr(cause, "error_message", None) or str(cause.__cause__ or cause)
-    start, node = _start(kernel), getattr(cause, "node", None)
-    if not hasattr(node, "lineno"):
-        return kind(reason, start)
-    return kind(reason, SourceLocation(start.file, start.line + node.lineno - 1, start.column + node.col_offset))
+    reason = _sentence(getattr(cause, "error_message", None) or "this cannot be compiled")
+    start, node = _start(kernel), at.node
+    place = SourceLocation(start.file, start.line + node.lineno - 1, start.column + node.col_offset) if hasattr(node, "lineno") else start
+    return kinds.get(type(cause).__name__, CompilationError)(f"Triton: {reason}", place)
+
+
+def _sentence(message: str) -> str:
+    """A message, without the exception around it that Triton sometimes shows."""
+    return re.sub(r"""^\w+\((["'])(.*)\1\)$""", r"\2", str(message), flags=re.DOTALL)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
-from baco.dialects.mlir import arith, func, ir, math, scf, tensor
+from baco.dialects.mlir import arith, ir, math, scf, tensor
 from baco.lowering.triton_values import (
     Descriptor,
     Importer,
@@ -352,10 +352,6 @@ def _condition(r: Importer, op: ir.OpView) -> None:
     scf.ConditionOp(r.value(condition), [r.filled(v) for v in rest])
 
 
-def _return(r: Importer, op: ir.OpView) -> None:
-    func.ReturnOp([])
-
-
 def _dropped(r: Importer, op: ir.OpView) -> None:
     """A hint for a GPU's compiler."""
 
@@ -386,7 +382,6 @@ HANDLERS = {
     "tt.precise_sqrt": _square_root,
     "tt.precise_divf": _divide,
     "tt.bitcast": _bitcast,
-    "tt.return": _return,
     "tt.unsplat": _unsplat,
     "scf.for": _for,
     "scf.if": _if,
@@ -398,6 +393,8 @@ HANDLERS = {
     "math.fma": _fma,
     "math.rsqrt": _reciprocal_root,
     "llvm.intr.assume": _dropped,
+    "ttg.barrier": _dropped,
+    "gpu.barrier": _dropped,
     "ub.poison": _poison,
 }
 _ARITHMETIC = """

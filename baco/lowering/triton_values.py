@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
-from baco.dialects.mlir import arith, func, ir, tensor
+from baco.dialects.mlir import arith, func, ir, scf, tensor
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.rebuild import Handler, Rebuilder
 
@@ -89,8 +89,6 @@ class Importer(Rebuilder):
         """Build the new function before the old one."""
         attributes, region = self.old.operation.attributes, self.old.operation.regions[0]
         self.place = place_of(self.old.location)
-        if len(region.blocks) != 1:
-            raise UnsupportedOperation("a return inside a run-time loop or branch is not supported; put the rest into an else.", self.place)
         body = region.blocks[0]
         location = self._location(self.old.location)
         with ir.InsertionPoint(self.old), location:
@@ -101,7 +99,8 @@ class Importer(Rebuilder):
             new.add_entry_block([location] * len(types))
         self.values.update(zip(body.arguments, new.arguments, strict=True))
         with ir.InsertionPoint(new.entry_block):
-            self.block(body.operations)
+            self.paths(body, ())
+            func.ReturnOp([])
 
     # Walking -------------------------------------------------------------------------------------------------------------------------
 
@@ -116,6 +115,30 @@ class Importer(Rebuilder):
                     self.clone(op)
                 else:
                     raise self.refuse(f"{op.operation.name} {self.reasons.get(op.operation.name, 'has no counterpart on Gemmini.')}")
+
+    def paths(self, block: ir.Block, before: tuple[ir.Block, ...]) -> None:
+        """A block and where it leads: a return on the way becomes a branch around the rest."""
+        if block in before:
+            raise self.refuse("a loop that a return leaves is not supported; compute how far it runs before it.")
+        *operations, last = block.operations
+        self.block(operations)
+        if last.operation.name == "tt.return":
+            return
+        self.place = place_of(last.location) or self.place
+        successors, operands = list(last.operation.successors), list(last.operation.operands)
+        condition = operands.pop(0) if len(successors) == 2 else None
+        for successor in successors:
+            for argument in successor.arguments:
+                self.values[argument] = self.value(operands.pop(0))
+        with self._location(last.location):
+            if condition is None:
+                self.paths(successors[0], (*before, block))
+                return
+            branch = scf.IfOp(self.value(condition), has_else=True)
+            for part, successor in zip((branch.then_block, branch.else_block), successors, strict=True):
+                with ir.InsertionPoint(part):
+                    self.paths(successor, (*before, block))
+                    scf.YieldOp([])
 
     def _location(self, location: ir.Location) -> ir.Location:
         place = place_of(location) or self.place
