@@ -2,8 +2,8 @@
 
 Gemmini adds in its accumulator only, and what gets there comes from a product: so each tensor is multiplied by a multiple of the identity,
 A @ (p I) + B @ (q I) = p A + q B, exactly, and the scale of the way out does the rest. `launch` finds integers p and q below 128 and a
-common scale such that p * scale and q * scale are the two scales; where no such integers exist it takes the nearest ratio, which moves the
-result by less than 1% of its larger term. Blocks are DIM columns wide, as wider ones would multiply by the zeros beside the diagonal.
+common scale such that p * scale and q * scale are the two scales. Where no such integers exist it takes the nearest ratio, which moves the
+smaller scale by at most 1/254 of the larger one. Blocks are DIM columns wide: wider ones would meet zeros beside the diagonal.
 Nothing runs on the host core; written as `a * s + b * t`, all of it would.
 
 Run it: python examples/08_residual_add.py
@@ -32,10 +32,10 @@ def residual_add(a, b, p, q, y, M, N, scale, BLOCK_M: bl.constexpr, BLOCK_N: bl.
 
 def integers(scale_a, scale_b):
     """Integers p and q below 128 and a scale: p * scale is the scale of a, q * scale that of b, or nearly so."""
-    small, large = sorted((scale_a, scale_b))
-    ratio = Fraction(small / large).limit_denominator(127)
-    common = large / ratio.denominator
-    return tuple(ratio.denominator if s == large else ratio.numerator for s in (scale_a, scale_b)) + (common,)
+    ratio = Fraction(min(scale_a, scale_b) / max(scale_a, scale_b)).limit_denominator(127)
+    large, small = ratio.denominator, ratio.numerator
+    scale = max(scale_a, scale_b) / large
+    return (large, small, scale) if scale_a >= scale_b else (small, large, scale)
 
 
 def launch(a, b, y, scale_a=1.0, scale_b=1.0, relu=True, block=(256, 16), **options):

@@ -1,9 +1,9 @@
 """Max and average pooling: one on the host core, one on the array.
 
 An average is a sum, and sums are what the accumulator does: pixels times the identity, added up over the window, scaled by one over the
-window's size on the way out. A maximum is no sum. Gemmini pools only while it stores the result of a layer, and only int8 pixels that lie
-in the accumulator, so that a tensor in memory is pooled by the RISC-V host core: `bl.maximum` runs there, and a remark of the compiler says
-so (`special.compiled.remarks`). Both kernels read the same blocks with the same masks; what lies outside is -128 for one and 0 for the other.
+window's size on the way out. A maximum is no sum. Gemmini has a pooling unit, but only in the path of its stores, and the language does not
+offer it yet: `bl.maximum` runs on the RISC-V host core, and a remark of the compiler says so (`special.compiled.remarks`). Both kernels
+read the same blocks with the same masks; what lies outside is -128 for one and 0 for the other.
 
 Run it: python examples/09_pooling.py
 """
@@ -70,7 +70,7 @@ def average_pool(
 
 
 def launch(kind, x, y, size, stride=1, padding=0, block=(64, 16), **options):
-    """y (N, OH, OW, C) = the "max" or the "average" over windows of size x size pixels of x (N, H, W, C); padding counts as 0 in averages."""
+    """y (N, OH, OW, C) = the "max" or "average" over windows of size x size pixels of x (N, H, W, C); padding counts as 0 in averages."""
     (n, h, w, c), (_, oh, ow, _) = x.shape, y.shape
     meta = {"SIZE": size, "STRIDE": stride, "PADDING": padding, "BLOCK_W": min(block[0], ow), "BLOCK_C": block[1]}
     grid = (baco.cdiv(ow, meta["BLOCK_W"]), baco.cdiv(c, block[1]), n * oh)

@@ -2,8 +2,6 @@
 
 import importlib.util
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,8 @@ import pytest
 
 from baco.hardware import GemminiConfig
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 DIMS = [4, 8, 16, 32]
 
 
@@ -177,11 +176,12 @@ def test_two_matmuls(rng, case, options):
 
 
 @pytest.mark.parametrize("name", TUTORIALS)
-def test_runs_as_its_docstring_says(name):
-    path = EXAMPLES / f"{name}.py"
+def test_runs_as_a_program_and_is_listed(name):
+    """Figures in the page may be older than the compiler; texts and what runs where may not."""
     assert f"Run it: python examples/{name}.py\n" in TUTORIALS[name].__doc__
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
-    assert done.stdout and not done.stderr
+    texts, figures = load(ROOT / "docs" / "generate_examples.py").row(EXAMPLES / f"{name}.py")
+    assert f"| {' | '.join(texts)} | " in (EXAMPLES / "README.md").read_text(), "run `make docs`"
+    assert all(figures)
 
 
 @pytest.mark.parametrize("name", TUTORIALS)
