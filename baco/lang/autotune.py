@@ -47,10 +47,12 @@ class Config:
     num_stages: int = 1
     num_ctas: int | None = None
     maxnreg: int | None = None
+    instructions: str | None = None
+    """Which instructions do products, as in a launch; None leaves it to the launch."""
     pre_hook: Callable[[dict[str, Any]], None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        launch.Options(self.num_stages)
+        launch.Options(self.num_stages, *([self.instructions] if self.instructions else []))
         given = {name: getattr(self, name) for name in launch.GPU_ONLY if getattr(self, name) is not None}
         launch.without_gpu(given, (), stacklevel=3)
 
@@ -59,7 +61,8 @@ class Config:
 
     def all_kwargs(self) -> dict[str, Any]:
         """What a launch with this configuration is given."""
-        return {**self.kwargs, "num_stages": self.num_stages}
+        instructions = {"instructions": self.instructions} if self.instructions else {}
+        return {**self.kwargs, "num_stages": self.num_stages, **instructions}
 
     def __str__(self) -> str:
         return ", ".join(f"{name}: {value}" for name, value in self.all_kwargs().items())
@@ -67,7 +70,8 @@ class Config:
     def to_source(self) -> str:
         """The call that makes it."""
         stages = f", num_stages={self.num_stages}" if self.num_stages != 1 else ""
-        return f"baco.Config({self.kwargs!r}{stages})"
+        instructions = f", instructions={self.instructions!r}" if self.instructions else ""
+        return f"baco.Config({self.kwargs!r}{stages}{instructions})"
 
 
 class _Wrapper(Launchable):
@@ -198,9 +202,9 @@ class Autotuner(_Wrapper):
         if self.base.interpret or keywords.get("backend") in (CPU, INTERPRETED):
             return self.prune(named, keywords)[0]  # nothing is counted there, and each gives the same result
         types = tuple(_dtype(v) for v in named.values() if launch.is_array(v))
-        key = (*(named.get(name) for name in self.keys), *types, keywords.get("hardware") or GemminiConfig())
+        key = (*(named.get(name) for name in self.keys), *types, keywords.get("instructions"), keywords.get("hardware") or GemminiConfig())
         if key not in self.cache:
-            self.cache[key] = self._tune(named, arguments, grid, keywords, key[:-1])
+            self.cache[key] = self._tune(named, arguments, grid, keywords, key[:-2])
         return self.cache[key]
 
     def prune(self, named: Mapping[str, Any], keywords: Mapping[str, Any]) -> list[Config]:
@@ -224,7 +228,8 @@ class Autotuner(_Wrapper):
         keep = self.cache_results and knobs.cache_autotuning.value
         for config in self.prune(named, keywords):
             bound = self.bind(arguments, {**keywords, **config.kwargs})
-            place = tuning_cache.key_of(self.base, bound, grid, {"num_stages": config.num_stages}, hardware) if keep else None
+            options = {"num_stages": config.num_stages, "instructions": config.instructions or keywords.get("instructions", "primitive")}
+            place = tuning_cache.key_of(self.base, bound, grid, options, hardware) if keep else None
             entry = tuning_cache.load(place) if place else None
             if entry is None:
                 entry = self._measure(config, arguments, grid, keywords)

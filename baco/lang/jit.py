@@ -71,7 +71,7 @@ class Launchable:
         raise NotImplementedError
 
 
-RESERVED = ("grid", "hardware", "backend", "num_stages")
+RESERVED = ("grid", "hardware", "backend", "num_stages", "instructions")
 """Keywords of a launch, which a kernel's parameters cannot be called."""
 
 
@@ -112,6 +112,7 @@ class JITFunction(Launchable):
         hardware: GemminiConfig | None = None,
         backend: str = "functional",
         num_stages: int = 1,
+        instructions: str = "primitive",
         **keywords: object,
     ) -> RunResult | CpuResult:
         """Compile if needed, and run every program instance of the grid.
@@ -120,7 +121,8 @@ class JITFunction(Launchable):
         compile for and run on (gemmini-default if not given). `backend="cpu"` runs the kernel in this process instead, without the
         accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed.
         With `backend="interpreter"`, or an interpreted kernel, it runs as plain Python, which counts nothing either. `num_stages` is how
-        deep loads are buffered.
+        deep loads are buffered; `instructions` what products become: "primitive" instructions, Gemmini's "loops" or, with "auto", the
+        cheaper of both where loops can do them.
 
         Raises:
             LaunchError: if the grid or the arguments do not fit the kernel.
@@ -129,7 +131,7 @@ class JITFunction(Launchable):
         """
         from baco import sim
 
-        options = Options(num_stages)
+        options = Options(num_stages, instructions)
         bound = self.bind(arguments, keywords)
         if self.interpret or backend == INTERPRETED:
             from baco.lang import interpreter
@@ -153,6 +155,7 @@ class JITFunction(Launchable):
         grid: Grid = (1,),
         hardware: GemminiConfig | None = None,
         num_stages: int = 1,
+        instructions: str = "primitive",
         **keywords: object,
     ) -> Specialisation:
         """Compile without running. An array may be given as its NumPy dtype alone.
@@ -161,7 +164,7 @@ class JITFunction(Launchable):
         """
         bound = self.bind(arguments, keywords)
         launch.grid_sizes(self.__name__, grid, bound)
-        return self._specialise(bound, hardware or GemminiConfig(), Options(num_stages))
+        return self._specialise(bound, hardware or GemminiConfig(), Options(num_stages, instructions))
 
     def bind(self, arguments: Sequence[object], keywords: Mapping[str, object]) -> dict[str, Any]:
         """Arguments by parameter name.
@@ -213,7 +216,7 @@ class JITFunction(Launchable):
         if target == CPU:
             compiled = compile_kernel_for_cpu(module, parameters)
         else:
-            compiled = compile_kernel(module, parameters, target, num_stages=options.num_stages)
+            compiled = compile_kernel(module, parameters, target, num_stages=options.num_stages, instructions=options.instructions)
         return dataclasses.replace(compiled, asm={**before, **compiled.asm}), facts
 
     # What another front end does its own way -----------------------------------------------------------------------------------------

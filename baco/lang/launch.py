@@ -15,6 +15,7 @@ from baco.hardware import GemminiConfig
 from baco.lang.errors import LaunchError, ShapeMismatch
 from baco.lang.source import Signature
 from baco.lang.types import BY_NAME, DType, Extent, evaluate
+from baco.lowering.choices import INSTRUCTIONS, PRIMITIVE
 
 if TYPE_CHECKING:
     from baco.sim import RunResult
@@ -30,10 +31,14 @@ class Options:
 
     num_stages: int = 1
     """How many copies a load-and-use loop's buffers get, so that loads run ahead; 1 is one copy, without overlap."""
+    instructions: str = PRIMITIVE
+    """Which instructions do products; one of :data:`baco.lowering.choices.INSTRUCTIONS`."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.num_stages, int) or isinstance(self.num_stages, bool) or self.num_stages < 1:
             raise LaunchError(f"num_stages must be a whole number of at least 1, but is {self.num_stages!r}.")
+        if self.instructions not in INSTRUCTIONS:
+            raise LaunchError(f"instructions must be one of {', '.join(INSTRUCTIONS)}, but is {self.instructions!r}.")
 
 
 def without_gpu(keywords: Mapping[str, Any], parameters: Sequence[str], stacklevel: int) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class TritonKernel(JITFunction):
     triton: Any = None
     """The function with `@triton.jit`."""
 
-    reserved = ("grid", "hardware", "backend")
+    reserved = ("grid", "hardware", "backend", "instructions")
 
     def run(self, *arguments: object, grid: Grid, backend: str = "functional", **keywords: Any) -> RunResult | CpuResult:
         """As :meth:`JITFunction.run`. A kernel may have a parameter `num_stages`, which then is the launch's too, as in Triton.

@@ -44,8 +44,10 @@ from collections.abc import Iterator
 
 from baco.dialects.mlir import arith, func, ir, memref, scf
 from baco.hardware import GemminiConfig
+from baco.lowering import choices
 from baco.lowering.block_loads import body_of
 from baco.lowering.blocks_to_linalg import REQUANTISE
+from baco.lowering.choices import AUTO, LOOPS, PRIMITIVE
 from baco.lowering.convert_to_instgem import IDENTITY, read_and_written
 from baco.lowering.depth_of_sum import Condition, Depth, compare, is_inside
 from baco.lowering.emit import Emitter, Quantity
@@ -58,9 +60,7 @@ from baco.lowering.summed_products import InDram, NoLoop, is_pure, something_els
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
 
 INSTRUCTIONS = "baco.instructions"
-"""Module attribute: which instructions products become, one of :data:`CHOICES`."""
-PRIMITIVE, LOOPS, AUTO = "primitive", "loops", "auto"
-CHOICES = (PRIMITIVE, LOOPS, AUTO)
+"""Module attribute: which instructions products become, one of :data:`baco.lowering.choices.INSTRUCTIONS`."""
 LOOP_COMMANDS = 6
 """What the core issues for a loop: five configurations and the loop itself; load and store configurations leave the loop around it."""
 
@@ -69,10 +69,10 @@ def set_instructions(module: ir.Module, choice: str) -> None:
     """Record which instructions products become.
 
     Raises:
-        CompilationError: if it is none of :data:`CHOICES`.
+        CompilationError: if there is no such choice.
     """
-    if choice not in CHOICES:
-        raise CompilationError(f"instructions is one of {', '.join(CHOICES)}, not {choice!r}.")
+    if choice not in choices.INSTRUCTIONS:
+        raise CompilationError(f"instructions is one of {', '.join(choices.INSTRUCTIONS)}, not {choice!r}.")
     with module.context:
         module.operation.attributes[INSTRUCTIONS] = ir.StringAttr.get(choice)
 

@@ -1,0 +1,5 @@
+"""What a person may ask of the compiler by name; free of MLIR, so that a launch can check it at once."""
+
+PRIMITIVE, LOOPS, AUTO = "primitive", "loops", "auto"
+INSTRUCTIONS = (PRIMITIVE, LOOPS, AUTO)
+"""What products become: primitive instructions, Gemmini's loop instructions, or the cheaper; see :mod:`baco.lowering.select_loops`."""
