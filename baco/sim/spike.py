@@ -76,7 +76,7 @@ def run(program: Program, config: GemminiConfig, arguments: Sequence[object], gr
         built_for = re.search(r"dim = (\d+)", output)
         if built_for and int(built_for[1]) != config.dim:
             raise ProgramError(f"{spike} is built for DIM {built_for[1]}, but the machine has DIM {config.dim}.")
-        ended = not done.stderr if image.foreign else _dumped(dump, start, end)
+        ended = _said_nothing(done.stderr) if image.foreign else _dumped(dump, start, end)
         if done.returncode < 0 or not ended:
             last = (output + done.stderr.decode(errors="replace")).strip().splitlines()[-1:]
             raise HostFault(f"Spike stopped with status {done.returncode} before the program ended: {''.join(last).strip()}")
@@ -94,6 +94,11 @@ def _execute(command: list[str], limits: Limits, folder: str) -> subprocess.Comp
         raise LimitReached(f"the program did not end on Spike within {seconds:g} seconds, its time limit.") from error
     except OSError as error:
         raise ProgramError(f"{command[0]} cannot be run: {error.strerror or error}.") from error
+
+
+def _said_nothing(stderr: bytes) -> bool:
+    """Whether Spike has nothing to say but that the program's exit code was not 0."""
+    return all(line.startswith(b"*** FAILED ***") for line in stderr.splitlines())
 
 
 def _dumped(dump: Path, start: int, end: int) -> bool:

@@ -60,3 +60,28 @@ def test_the_reference_rounds_half_to_even() -> None:
     assert s8(np.array([1, -1]), float("nan")).tolist() == [-128, -128]
     assert s8(np.array([1, 1]), 1e30).tolist() == [-128, -128]
     assert s8(np.array([1000]), 1.0).tolist() == [127]
+
+
+@pytest.mark.parametrize(("commands", "activation"), [((2, 4, 0), 2), ((1, 2, 3, 4, 0), 2), ((5, 7, 0), 4), ((5, 5, 6, 7, 0), 4)])
+@pytest.mark.parametrize("columns", [3, 4, 10, 32])
+def test_statistics_of_rows_of_many_blocks(commands: tuple[int, ...], activation: int, columns: int) -> None:
+    """Only the last block of a row ends a mean, a deviation or a sum."""
+    for seed in range(5):
+        machine, reference = start(4, seed)
+        machine.accumulator[:] = np.random.default_rng(seed).integers(-900, 900, machine.accumulator.shape)
+        reference.accumulator[:] = machine.accumulator
+        scale = float_bits(30.0 if activation == 2 else 1.0)
+        steps = [("config_st", {"activation": activation & 3, "dram_stride": 64, "acc_scale": scale})]
+        norm = {"stats_slot": 2, "activation_msb": activation >> 2, "set_stats_slot_only": 0, "qb": 500, "qc": 200_000}
+        steps += [
+            ("config_norm", {**norm, "constant_id": 0, "constant": 277}),
+            ("config_norm", {**norm, "constant_id": 1, "constant": 236}),
+        ]
+        for command in commands:
+            local = local_address(0, accumulator=True) | command << 26
+            steps.append(("mvout", {"dram": BASE, "local": local, "local_rows": 1, "local_cols": columns}))
+        for name, fields in steps:
+            machine.execute(encode(name, **fields))
+            reference.execute(name, with_scale_values(fields))
+        np.testing.assert_array_equal(machine.dram, reference.dram)
+        assert len(set(machine.dram[:columns])) > 1
