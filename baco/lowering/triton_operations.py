@@ -8,7 +8,9 @@ from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
 from baco.dialects.mlir import arith, ir, math, scf, tensor
 from baco.lowering.triton_values import (
+    RESHAPE,
     Descriptor,
+    Flattened,
     Importer,
     Pointers,
     block_of,
@@ -77,8 +79,11 @@ def _transpose(r: Importer, op: ir.OpView) -> None:
 
 def _reshape(r: Importer, op: ir.OpView) -> None:
     old, new = shape_of(op.operands[0].type), shape_of(op.results[0].type)
+    if len(new) == 1 and len(old) > 1 and not pointee(op.results[0].type):
+        r.values[op.results[0]] = Flattened(r.value(op.operands[0]))
+        return
     if [s for s in new if s != 1] != [s for s in old if s != 1] or len(new) < len(old):
-        raise r.refuse("tl.reshape can only add dimensions of size 1: a block's elements stay in their rows.")
+        raise r.refuse(RESHAPE)
 
     def build(type_: ir.RankedTensorType, value: ir.Value) -> ir.Value:
         for axis, size in enumerate(new):
@@ -97,13 +102,15 @@ def _reduce(r: Importer, op: ir.OpView) -> None:
     kind = _combiner(op.regions[0].blocks[0])
     if kind is None:
         raise r.refuse("a reduction must be a sum, a maximum or a minimum.")
-    result = op.results[0]
-    value, axis = r.value(op.operands[0]), ir.IntegerAttr(op.attributes["axis"]).value
-    shape = shape_of(value.type)
-    del shape[axis]
-    element = ir.RankedTensorType(value.type).element_type
-    reduced = blocks.Reduce(block_of(shape, element), value, i64_attribute(axis), ir.StringAttr.get(kind)).result
-    r.values[result] = reduced if shape else tensor.ExtractOp(reduced, []).result
+    new = r.values[op.operands[0]]
+    value = new.block if isinstance(new, Flattened) else r.value(op.operands[0])
+    axes = reversed(range(len(shape_of(value.type)))) if isinstance(new, Flattened) else [ir.IntegerAttr(op.attributes["axis"]).value]
+    for axis in axes:
+        shape = shape_of(value.type)
+        del shape[axis]
+        element = ir.RankedTensorType(value.type).element_type
+        value = blocks.Reduce(block_of(shape, element), value, i64_attribute(axis), ir.StringAttr.get(kind)).result
+    r.values[op.results[0]] = value if shape else tensor.ExtractOp(value, []).result
 
 
 def _combiner(block: ir.Block) -> str | None:

@@ -14,6 +14,7 @@ from baco.lowering.rebuild import Handler, Rebuilder
 
 _LIBRARY = re.compile(r"[\\/]triton[\\/](language|tools)[\\/]")
 """Files of Triton's own, where nobody looks for the reason of an error."""
+RESHAPE = "tl.reshape can only add dimensions of size 1, or flatten a block that is then reduced: elements stay in their rows."
 _ELEMENTS = ("i1", "i8", "i16", "i32", "i64", "f32")
 
 
@@ -72,6 +73,13 @@ class Descriptor:
     base: ir.Value
     shape: tuple[ir.Value, ...]
     strides: tuple[ir.Value, ...]
+
+
+@dataclass(frozen=True)
+class Flattened:
+    """All elements of a block in one row, which is of use only to a reduction of them all."""
+
+    block: ir.Value
 
 
 class Importer(Rebuilder):
@@ -175,6 +183,8 @@ class Importer(Rebuilder):
         new = self.values[old]
         if isinstance(new, Descriptor):
             raise self.refuse("a tensor descriptor can only be loaded and stored through.")
+        if isinstance(new, Flattened):
+            raise self.refuse(RESHAPE)
         return self.whole(new) if isinstance(new, Pointers) else new
 
     def whole(self, pointers: Pointers) -> ir.Value:
