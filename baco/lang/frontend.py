@@ -185,28 +185,32 @@ class _Reader(ExpressionReader):
             with ir.InsertionPoint(block):
                 self._in_branch(body)
                 names = [n for n in dict.fromkeys(_assigned([*node.body, *node.orelse])) if n in self.variables]
-                ends.append({n: self._carriable(n) for n in names})
+                ends.append({n: self.variables[n] for n in names})
         self.variables = before
         self._merge(node, draft, *ends)
 
     def _merge(self, node: ast.If, draft: scf.IfOp, then: dict[str, Any], otherwise: dict[str, Any]) -> None:
         """Replace a branch without results by one that gives the variables both ways assign."""
-        names = [n for n in then if n in otherwise and then[n] is not None and otherwise[n] is not None]
-        for name in names:
-            if not _same_type(then[name], otherwise[name]):
+        both = [n for n in then if n in otherwise and not _same_constant(then[n], otherwise[n])]
+        carried = []
+        for block, ends in ((draft.then_block, then), (draft.else_block, otherwise)):
+            with ir.InsertionPoint(block):
+                carried.append({n: _carried(ends[n]) for n in both})
+        for name in both:
+            if carried[0][name] is None or carried[1][name] is None or not _same_type(carried[0][name], carried[1][name]):
                 raise KernelTypeError(
                     f"{name!r} is a {describe(then[name])} where the condition holds but a {describe(otherwise[name])} where it does not.",
                     self.source.place(node),
                 )
-        final = scf.IfOp(draft.operation.operands[0], [then[n].value.type for n in names], has_else=True)
-        for old, new, ends in ((draft.then_block, final.then_block, then), (draft.else_block, final.else_block, otherwise)):
+        final = scf.IfOp(draft.operation.operands[0], [v.type for n in both for v in _flat(carried[0][n])], has_else=True)
+        for old, new, ends in zip((draft.then_block, draft.else_block), (final.then_block, final.else_block), carried, strict=True):
             for op in list(old.operations):
                 new.append(op)
             with ir.InsertionPoint(new):
-                scf.YieldOp([ends[n].value for n in names])
+                scf.YieldOp([v for n in both for v in _flat(ends[n])])
         draft.operation.erase()
-        for name, result in zip(names, final.results, strict=True):
-            self.variables[name] = _with_value(then[name], result)
+        self.variables |= {n: value for n, value in then.items() if n in otherwise and n not in both}
+        self._bind({n: carried[0][n] for n in both}, final.results)
 
     def _in_branch(self, body: Iterable[ast.stmt]) -> None:
         """Statements that a run-time condition or loop is around."""
@@ -218,8 +222,9 @@ class _Reader(ExpressionReader):
         if node.orelse:
             raise self.unsupported(node, "this form of while loop")
         values = self._loop_variables(node.body)
-        types = [v.value.type for v in values.values()]
-        loop = scf.WhileOp(types, [v.value for v in values.values()])
+        initial = [v for value in values.values() for v in _flat(value)]
+        types = [v.type for v in initial]
+        loop = scf.WhileOp(types, initial)
         outer = dict(self.variables)
         for region in loop.regions:
             region.blocks.append(*types, arg_locs=[ir.Location.current] * len(types))
@@ -233,19 +238,20 @@ class _Reader(ExpressionReader):
         self._bind(values, loop.regions[1].blocks[0].arguments)
         with ir.InsertionPoint(loop.regions[1].blocks[0]):
             self._in_branch(node.body)
-            scf.YieldOp([self._yielded(name, value, node) for name, value in values.items()])
+            scf.YieldOp(self._yielded(values, outer, node))
         self.variables = outer
         self._bind(values, loop.results)
 
     def _loop_variables(self, body: Iterable[ast.stmt], *bound: str) -> dict[str, Any]:
         """The variables a loop carries around: those that its body changes and that exist before, as run-time values."""
         names = [n for n in dict.fromkeys(_assigned(body)) if n in self.variables and n not in bound]
-        before = {name: self._carriable(name) for name in names}
+        before = {name: _carried(self.variables[name]) for name in names}
         return {n: v for n, v in before.items() if v is not None}
 
     def _bind(self, values: Mapping[str, Any], now: Iterable[ir.Value]) -> None:
-        for (name, value), current in zip(values.items(), now, strict=True):
-            self.variables[name] = _with_value(value, current)
+        left = iter(now)
+        for name, value in values.items():
+            self.variables[name] = _with_values(value, left)
 
     def _do_Assert(self, node: ast.Assert) -> None:
         message = self.expression(node.msg) if node.msg else ""
@@ -261,13 +267,14 @@ class _Reader(ExpressionReader):
             return
         start, stop, step = self._range(node.iter)
         values = self._loop_variables(node.body, node.target.id)
-        loop = scf.ForOp(start.value, stop.value, step.value, [v.value for v in values.values()])
+        initial = [v for value in values.values() for v in _flat(value)]
+        loop = scf.ForOp(start.value, stop.value, step.value, initial)
         outer = dict(self.variables)
         with ir.InsertionPoint(loop.body):
             self.variables[node.target.id] = Scalar(start.dtype, loop.induction_variable)
             self._bind(values, loop.inner_iter_args)
             self._in_branch(node.body)
-            scf.YieldOp([self._yielded(name, value, node) for name, value in values.items()])
+            scf.YieldOp(self._yielded(values, outer, node))
         # Names first bound inside a loop end with it: a loop may run no times at all.
         self.variables = outer
         self._bind(values, loop.results)
@@ -298,28 +305,49 @@ class _Reader(ExpressionReader):
             raise SemanticError(f"the step of range must be at least 1, but is {bounds[2]}.")
         return tuple(semantic.integer(b, f"the {n} of range") for b, n in zip(bounds, ("start", "stop", "step"), strict=True))
 
-    def _carriable(self, name: str) -> Any:
-        """A variable that a loop changes, as a run-time value; None for one that can only be a compile-time value."""
-        value = self.variables[name]
-        if isinstance(value, Product):
-            return semantic.as_block(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return semantic.materialise(value)
-        return value if isinstance(value, (Scalar, Block, BlockPointer, PointerBlock, Pointer)) else None
+    def _yielded(self, values: Mapping[str, Any], before: Mapping[str, Any], node: ast.For | ast.While) -> list[ir.Value]:
+        """What the body of a loop gives the next iteration; `values` are those carried, `before` is what all names were."""
+        flat = []
+        loop_variable = node.target.id if isinstance(node, ast.For) else None
+        for name in dict.fromkeys(_assigned(node.body)):
+            if name not in before or name == loop_variable:
+                continue
+            now = self.variables[name]
+            after = _carried(now) if name in values else None
+            if name not in values and _same_constant(before[name], now):
+                continue
+            if after is None or not _same_type(values[name], after):
+                raise KernelTypeError(
+                    f"{name!r} is a {describe(values.get(name, before[name]))} before the loop but a {describe(now)} at the end of its body; "
+                    "a variable keeps its type around a loop.",
+                    self.source.place(node),
+                )
+            flat += _flat(after)
+        return flat
 
-    def _yielded(self, name: str, before: Any, node: ast.For | ast.While) -> ir.Value:
-        after = self._carriable(name)
-        if not _same_type(before, after):
-            raise KernelTypeError(
-                f"{name!r} is a {describe(before)} before the loop but a {describe(self.variables[name])} at the end of its body; "
-                "a variable keeps its type around a loop.",
-                self.source.place(node),
-            )
-        return after.value
+
+def _carried(value: Any) -> Any:
+    """A value that control flow changes, as run-time values; None for one that can only be a compile-time value."""
+    if isinstance(value, Product):
+        return semantic.as_block(value)
+    if isinstance(value, (bool, int, float)):
+        return semantic.materialise(value)
+    if isinstance(value, tuple):
+        parts = tuple(_carried(part) for part in value)
+        return None if any(part is None for part in parts) else parts
+    return value if isinstance(value, (Scalar, Block, BlockPointer, PointerBlock, Pointer)) else None
 
 
-def _with_value(like: Any, value: ir.Value) -> Any:
+def _flat(value: Any) -> list[ir.Value]:
+    """The run-time values of a carried value: its own, or those of a tuple's parts."""
+    return [v for part in value for v in _flat(part)] if isinstance(value, tuple) else [value.value]
+
+
+def _with_values(like: Any, values: Iterator[ir.Value]) -> Any:
     """A value of the same type, held elsewhere. What it was as a function of the arguments is lost."""
+    if isinstance(like, tuple):
+        return tuple(_with_values(part, values) for part in like)
+    value = next(values)
     if isinstance(like, Scalar):
         return Scalar(like.dtype, value)
     if isinstance(like, Block):
@@ -330,8 +358,16 @@ def _with_value(like: Any, value: ir.Value) -> Any:
 
 
 def _same_type(a: Any, b: Any) -> bool:
-    """Whether two run-time values can be the same variable."""
+    """Whether two carried values can be the same variable."""
+    if isinstance(a, tuple) or isinstance(b, tuple):
+        tuples = isinstance(a, tuple) and isinstance(b, tuple)
+        return tuples and len(a) == len(b) and all(map(_same_type, a, b))
     return type(a) is type(b) and a.dtype is b.dtype and getattr(a, "shape", None) == getattr(b, "shape", None)
+
+
+def _same_constant(a: Any, b: Any) -> bool:
+    """Whether two values of a variable are one and the same, known at compile time."""
+    return a is b or (isinstance(a, (str, bool, int, float)) and type(a) is type(b) and a == b)
 
 
 def _assigned(body: Iterable[ast.stmt]) -> Iterator[str]:

@@ -199,4 +199,6 @@ def describe(value: object) -> str:
     """A value's type, for error messages."""
     if isinstance(value, (Scalar, Pointer, Block, Product, BlockPointer, PointerBlock, Descriptor)):
         return str(value)
+    if isinstance(value, tuple):
+        return f"tuple ({', '.join(map(describe, value))})"
     return f"compile-time {type(value).__name__} {value!r}"

@@ -183,3 +183,35 @@ def test_launch_errors() -> None:
         asserts[(1,)](np.zeros(3), B=16)
     with pytest.raises(OutsideKernel, match=r"inside a @baco.jit kernel"):
         bl.program_id(0)
+
+
+@baco.jit
+def changes_a_constant(x, n):
+    name = "first"
+    for _ in range(n):
+        name = "other"
+    bl.store(x, 1 if name == "other" else 0)
+
+
+@baco.jit
+def grows_a_tuple(x, n):
+    pair = (1, 2)
+    for i in range(n):
+        pair = (*pair, i)
+    bl.store(x, pair[0])
+
+
+@baco.jit
+def chooses_a_constant(x, n):
+    name = "first"
+    if n > 3:
+        name = "other"
+    bl.store(x, 1 if name == "other" else 0)
+
+
+def test_what_cannot_change_at_run_time() -> None:
+    message = refused(changes_a_constant, KernelTypeError, X, 3, marked="for _")
+    assert "'name' is a compile-time str 'first' before the loop but a compile-time str 'other' at the end" in message
+    message = refused(grows_a_tuple, KernelTypeError, X, 3, marked="for i")
+    assert "'pair' is a tuple (int64, int64) before the loop but a tuple (int64, int64, int64) at the end" in message
+    assert "'name' is a compile-time str 'other' where the condition" in refused(chooses_a_constant, KernelTypeError, X, 3, marked="if n")

@@ -215,3 +215,55 @@ def test_remarks_name_the_lines_of_the_host() -> None:
     assert first + 5 in lines and all(__file__ in r for r in remarks)
     # The array transposes an operand itself.
     assert back_to_back.warmup(*[np.int8] * 3, np.int32, 32, 0.5, B=32).compiled.remarks == ()
+
+
+@baco.jit
+def flags_and_tuples(y, n, limit, KEEP: bl.constexpr):
+    found, where, place = False, (0, 0), KEEP
+    for i in range(n):
+        place = KEEP
+        if i * i > limit:
+            if not found:
+                where = (i, i * i)
+            found = True
+    at, steps = (1, where), 0
+    while at[0] < limit:
+        at, steps = (at[0] * 3, (at[1][1], at[0])), steps + 1
+    bl.store(y, 1 if found else 0)
+    bl.store(y + 1, at[0] * 1000 + at[1][0] + (steps if place == "keep" else 0))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("n", "limit"), [(9, 20), (3, 20), (9, 1)])
+def test_booleans_and_tuples_that_loops_and_branches_change(backend, n, limit) -> None:
+    y = np.zeros(2, np.int64)
+    flags_and_tuples[(1,)](y, n, limit, KEEP="keep", backend=backend)
+    first = next(((i, i * i) for i in range(n) if i * i > limit), None)
+    at, steps = (1, first or (0, 0)), 0
+    while at[0] < limit:
+        at, steps = (at[0] * 3, (at[1][1], at[0])), steps + 1
+    assert y.tolist() == [first is not None, at[0] * 1000 + at[1][0] + steps]
+
+
+@baco.jit
+def rows_of_sums(x, w, y, n, ROWS: bl.constexpr, B: bl.constexpr):
+    sums = ()
+    for _ in bl.static_range(ROWS):
+        sums = (*sums, bl.zeros((B, B), dtype=bl.int32))
+    for k in range(0, n, B):
+        right = bl.load(bl.make_block_ptr(w, (n, B), (B, 1), (k, 0), (B, B), (1, 0)))
+        more = ()
+        for r in bl.static_range(ROWS):
+            left = bl.load(bl.make_block_ptr(x, (ROWS * B, n), (n, 1), (r * B, k), (B, B), (1, 0)))
+            more = (*more, bl.dot(left, right, sums[r]))
+        sums = more
+    for r in bl.static_range(ROWS):
+        bl.store(bl.make_block_ptr(y, (ROWS * B, B), (B, 1), (r * B, 0), (B, B), (1, 0)), sums[r])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_tuple_of_blocks_around_a_loop(backend) -> None:
+    x, w, y = int8(rng, 24, 16), int8(rng, 16, 8), np.zeros((24, 8), np.int32)
+    rows_of_sums[(1,)](x, w, y, 16, ROWS=3, B=8, backend=backend)
+    np.testing.assert_array_equal(y, product(x, w))
+    assert rows_of_sums.warmup(np.int8, np.int8, np.int32, 16, ROWS=3, B=8).compiled.remarks == ()
