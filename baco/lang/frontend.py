@@ -317,8 +317,9 @@ class _Reader(ExpressionReader):
             if name not in values and _same_constant(before[name], now):
                 continue
             if after is None or not _same_type(values[name], after):
+                first = values.get(name, before[name])
                 raise KernelTypeError(
-                    f"{name!r} is a {describe(values.get(name, before[name]))} before the loop but a {describe(now)} at the end of its body; "
+                    f"{name!r} is a {describe(first)} before the loop but a {describe(now)} at the end of its body; "
                     "a variable keeps its type around a loop.",
                     self.source.place(node),
                 )
