@@ -94,7 +94,7 @@ def compile_mapping(
             writer.write()
             func.ReturnOp([])
         set_rows(module, writer.rows())
-        run_passes(module, [CLEAN, "hoist-configs", CLEAN])
+        run_passes(module, [CLEAN, "hoist-configs", CLEAN, "verify-stage"])
         compiled = finish(module, PARAMETERS, config, {"mapping": f"{problem}\n{mapping}\n"})
     return CompiledMapping(problem, mapping, compiled)
 

@@ -166,9 +166,15 @@ class _Instructions:
         self.anything_written = False
         """Whether rows that only a run knows may have been written."""
         self.block_stride: dict[int, int | None] = {}
+        self.strides: dict[str, int | None] = {}
+        """Rows between consecutive rows of A and C, where every config_ex agrees on them."""
 
     def run(self) -> None:
         self._frame(self.program.entry, {a: Unknown("an argument") for a in self.program.entry.arguments})
+        for node in (n for body in self.program.bodies for n in body.nodes if n.name == "instgem.config_ex"):
+            for operand in ("a", "c"):
+                stride = self._known(self._fields(node)[f"{operand}_stride"])
+                self.strides[operand] = stride if self.strides.get(operand, stride) == stride else None
         state = self._body(self.program.entry, _State(), sure=True)
         if state.pending:
             raise BrokenInvariant("a preload has no compute after it.", SourceLocation.of(self.program.entry.nodes[-1].location))
@@ -312,7 +318,10 @@ class _Instructions:
         flags = address.low & ~isa.ROW_MASK
         if address.high & ~isa.ROW_MASK != flags:
             return None
-        last = address.high - flags + count.high - 1
+        stride = self.strides.get(operand, 1)
+        if stride is None:
+            return None
+        last = address.high - flags + (count.high - 1) * stride
         name = node.name.removeprefix("instgem.")
         blocks = -(-columns.high // self.config.dim)
         if blocks > 1:
