@@ -111,3 +111,32 @@ def test_output_stationary_compute() -> None:
     check(m, traffic(60, reads_scratchpad_inputs=35 + 15, reads_scratchpad_weights=20))
     run_pair(m, bd=GARBAGE, c=ACC, a=8, d=GARBAGE, name="compute_accumulated")
     check(m, traffic(60, reads_scratchpad_inputs=35 + 30, reads_scratchpad_weights=20, writes_accumulator_outputs=18))
+
+
+def test_a_pooling_store_reads_each_pixel_once_a_window() -> None:
+    m = machine()
+    image = {"pool_out_dim": 2, "pool_out_rows": 2, "pool_out_cols": 2, "out_rows": 3, "out_cols": 3}
+    m.execute(encode("config_st", dram_stride=8, acc_scale=ONE, pool_stride=1, pool_size=2, **image))
+    m.execute(encode("mvout", dram=BASE, local=ACC, local_cols=5))
+    check(m, traffic(reads_accumulator_outputs=4 * 4 * 5, writes_dram_outputs=4 * 5), 0, 20)
+    m = machine()
+    m.execute(encode("config_st", dram_stride=8, acc_scale=ONE, pool_stride=2, pool_size=2, pool_upper_pad=1, pool_left_pad=1, **image))
+    m.execute(encode("mvout", dram=BASE, local=3, local_cols=5))
+    # 16 window places, of which 3 + 2 + 2 + 0 are in the padding.
+    check(m, traffic(reads_scratchpad_inputs=9 * 5, writes_dram_outputs=4 * 5), 0, 20)
+
+
+def test_a_statistics_store_writes_nothing() -> None:
+    m = machine()
+    m.execute(encode("mvout", dram=0, local=ACC | 1 << 26, **SIZE))
+    check(m, traffic(reads_accumulator_outputs=15))
+
+
+def test_a_repeated_load_reads_once() -> None:
+    m = machine()
+    m.execute(encode("config_ld", block_stride=8, scale=ONE, dram_stride=64, pixel_repeats=2))
+    m.execute(encode("mvin", dram=BASE, local=1, local_rows=3, local_cols=4))
+    check(m, traffic(reads_dram_inputs=12, writes_scratchpad_inputs=24), 12, 0)
+    # There is no row above row 0.
+    m.execute(encode("mvin", dram=BASE, local=0, local_rows=3, local_cols=4))
+    check(m, traffic(reads_dram_inputs=24, writes_scratchpad_inputs=24 + 20), 24, 0)
