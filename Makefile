@@ -16,7 +16,7 @@ RUNTIME := $(VENV)/.made-runtime
 DEV := $(VENV)/.made-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help explore doctor test lint long format docs clean
+.PHONY: help explore doctor test lint long format bench docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -41,6 +41,9 @@ long: $(DEV)  ## the tests that take minutes
 format: $(DEV)  ## format the source and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(DEV)  ## compile time, and figures of the code for products and ResNet-50's layers
+	$(BIN)/python benchmarks/compiler.py
 
 docs: $(DEV)  ## write the generated pages of docs/ again
 	@for script in docs/generate_*.py; do \
