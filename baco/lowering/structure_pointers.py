@@ -42,6 +42,17 @@ class BasePointer:
     buffer: ir.Value
     offset: Quantity = 0
 
+    @property
+    def moving(self) -> tuple[Quantity, ...]:
+        """What a loop carries."""
+        return (self.offset,)
+
+    def moved(self, values: tuple[ir.Value, ...]) -> BasePointer:
+        return replace(self, offset=values[0])
+
+    def fixed(self) -> tuple[object, ...]:
+        return (self.buffer,)
+
 
 @dataclass(frozen=True)
 class StructuredPointer:
@@ -358,14 +369,13 @@ def _each_element(
 
 # Control flow and the rest -----------------------------------------------------------------------------------------------------------
 
-_POINTERS = (StructuredPointer, RawPointer)
+_POINTERS = (BasePointer, StructuredPointer, RawPointer)
 
 
 def _for(r: Rebuilder, op: ir.OpView) -> None:
     """Carry what moves of each carried pointer instead of the pointer."""
     carried = [r[v] for v in list(op.operands)[3:]]
-    flat = list(itertools.chain.from_iterable([r.a.value(q) for q in c.moving] if isinstance(c, _POINTERS) else [c] for c in carried))
-    new = scf.ForOp(r[op.operands[0]], r[op.operands[1]], r[op.operands[2]], flat)
+    new = scf.ForOp(r[op.operands[0]], r[op.operands[1]], r[op.operands[2]], _flat(r, carried))
     old_body = op.regions[0].blocks[0]
     r.values[old_body.arguments[0]] = new.body.arguments[0]
     _assign(r, old_body.arguments[1:], carried, new.body.arguments[1:])
@@ -373,6 +383,45 @@ def _for(r: Rebuilder, op: ir.OpView) -> None:
         r.block(list(old_body.operations)[:-1])
         _yield(r, old_body.operations[len(old_body.operations) - 1], carried, new.body.arguments[1:])
     _assign(r, op.results, carried, new.results)
+
+
+def _flat(r: Rebuilder, carried: Sequence[object]) -> list[ir.Value]:
+    """The values that stand for what a loop carries."""
+    return list(itertools.chain.from_iterable([r.a.value(q) for q in c.moving] if isinstance(c, _POINTERS) else [c] for c in carried))
+
+
+def _while(r: Rebuilder, op: ir.OpView) -> None:
+    """As :func:`_for`. The new condition passes on all that is carried, each in its place, and then whatever else the old one does."""
+    before, after = (region.blocks[0] for region in op.regions)
+    carried = [r[v] for v in op.operands]
+    start = _flat(r, carried)
+    *tests, last = before.operations
+    # What the loop gives is known once the condition is read, so that the loop is made twice.
+    draft = scf.WhileOp([], start)
+    first = draft.regions[0].blocks.append(*(v.type for v in start), arg_locs=[op.location] * len(start))
+    _assign(r, before.arguments, carried, first.arguments)
+    with ir.InsertionPoint(first):
+        r.block(tests)
+        passed = [r[v] for v in list(last.operands)[1:]]
+        if any(isinstance(p, _POINTERS) and p.fixed() not in [c.fixed() for c in carried if isinstance(c, _POINTERS)] for p in passed):
+            raise UnsupportedOperation(_MADE_ANEW, location_of(last))
+        flat = list(first.arguments)
+        places = []
+        for value in _flat(r, passed):
+            if value not in flat:
+                flat.append(value)
+            places.append(flat.index(value))
+        with last.location:
+            scf.ConditionOp(r[last.operands[0]], flat)
+    new = scf.WhileOp([v.type for v in flat], start)
+    first.append_to(new.regions[0])
+    second = new.regions[1].blocks.append(*(v.type for v in flat), arg_locs=[op.location] * len(flat))
+    _assign(r, after.arguments, passed, [second.arguments[i] for i in places])
+    with ir.InsertionPoint(second):
+        r.block(list(after.operations)[:-1])
+        _yield(r, after.operations[len(after.operations) - 1], carried, second.arguments)
+    draft.operation.erase()
+    _assign(r, op.results, passed, [new.results[i] for i in places])
 
 
 def _assign(r: Rebuilder, old: Sequence[ir.Value], templates: list[object], flat: Sequence[ir.Value]) -> None:
@@ -384,14 +433,16 @@ def _assign(r: Rebuilder, old: Sequence[ir.Value], templates: list[object], flat
             r.values[o] = next(values)
 
 
+_MADE_ANEW = "a pointer carried around a loop may only be advanced there, not made anew; make it before the loop."
+
+
 def _yield(r: Rebuilder, op: ir.OpView, carried: list[object], arguments: Sequence[ir.Value]) -> None:
     flat: list[ir.Value] = []
     for value, template in zip(op.operands, carried, strict=True):
         new = r[value]
         if isinstance(template, _POINTERS):
             if new.fixed() != template.fixed():
-                reason = "a pointer carried around a loop may only be advanced there, not made anew; make it before the loop."
-                raise UnsupportedOperation(reason, location_of(op))
+                raise UnsupportedOperation(_MADE_ANEW, location_of(op))
             for moving in new.moving:
                 flat.append(_in_place(r.a.value(moving), arguments[len(flat)]))
         else:
@@ -454,5 +505,6 @@ _HANDLERS = {
     "baco.num_programs": _num_programs,
     "scf.for": _for,
     "scf.if": _if,
+    "scf.while": _while,
     "func.return": _return,
 }
