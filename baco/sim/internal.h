@@ -87,7 +87,7 @@ static inline uint32_t mvin_instruction(uint32_t load_id) {
 
 /* ---- normalised stores (norm.c) -------------------------------------------------------------------------------------------- */
 
-/* Feeds one row of `columns` elements to the statistics; `command` is the one the store names. */
+/* Feeds one row of `columns` elements to the statistics; `command` is the one the store names, not 0. */
 void normalise_row(struct gemmini *m, const int32_t *first_block, uint32_t columns, uint32_t command);
 
 /* The value that is scaled and stored instead of `value` while LAYERNORM, IGELU or SOFTMAX is configured. */

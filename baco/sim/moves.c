@@ -161,9 +161,12 @@ bool mvout(struct gemmini *m, uint64_t dram, struct operand from) {
     uint64_t words = (uint64_t)rows * columns, *n = m->counters;
     if (command == 0 && !check_dram(m, dram, m->store.dram_stride, rows, columns * element, true)) return false;
 
+    if (accumulator && command == 0) m->norm.slots[m->norm.slot].running = false; /* statistics end with the store they are for */
     for (uint32_t r = 0; r < rows; r++) {
-        if (accumulator) normalise_row(m, m->setup.accumulator + ((size_t)base + r) * dim, columns, command);
-        if (command != 0) continue;
+        if (command != 0) {
+            normalise_row(m, m->setup.accumulator + ((size_t)base + r) * dim, columns, command);
+            continue;
+        }
         uint8_t *to = dram_at(m, dram + (uint64_t)r * m->store.dram_stride);
         for (uint32_t b = 0; b < blocks; b++) {
             size_t at = ((size_t)base + r + (size_t)b * dim) * dim;

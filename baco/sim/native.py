@@ -38,6 +38,7 @@ FLAGS = (
     "-O3",
     "-shared",
     "-fPIC",
+    "-flto",  # commands cross files: without it they take a tenth longer
     "-nostdlib",  # see gemmini.h
     "-mcpu=native",
     "-fwrapv",

@@ -4,7 +4,7 @@
  * Hardware rounds elsewhere (section 9.6 and 7.6), so these results are not portable to the bit. */
 #include "internal.h"
 
-enum { STORE, SUM, MEAN, VARIANCE, INVERSE_STDDEV, MAXIMUM, SUM_EXP, INVERSE_SUM_EXP };
+enum { SUM = 1, MEAN, VARIANCE, INVERSE_STDDEV, MAXIMUM, SUM_EXP, INVERSE_SUM_EXP };
 
 static int32_t truncate_to_int32(double x) { return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN; }
 
@@ -55,7 +55,7 @@ static void normalise_block(struct gemmini *m, const int32_t *x, uint32_t count,
         s->sum = s->count = 0;
         s->running_max = INT32_MIN;
     }
-    s->running = command != STORE && command != MEAN && command != INVERSE_STDDEV;
+    s->running = command != MEAN && command != INVERSE_STDDEV;
     if (command == SUM_EXP || command == INVERSE_SUM_EXP) s->max = s->running_max;
     for (uint32_t i = 0; i < count; i++) {
         if (command == SUM || command == MEAN)
