@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, ir
 from baco.lowering.place_in_memories import SLOTS
+from baco.lowering.rebuild import known
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
 
 _VIEWS = ("memref.subview", "memref.cast", "memref.reinterpret_cast")
@@ -56,18 +57,18 @@ def loaded_blocks(loop: ir.OpView) -> Iterator[tuple[ir.OpView, list[ir.Operatio
     for op in body.operations:
         if op.operation.name != "memref.alloc" or SLOTS in op.operation.attributes:
             continue
-        users = sorted({_ancestor(user, body) for user in _users(op.result)}, key=position.__getitem__)
-        steps = list(_leading_steps(users, op.result))
+        touching = sorted({_ancestor(user, body) for user in users(op.result)}, key=position.__getitem__)
+        steps = list(_leading_steps(touching, op.result))
         if any(inner.name == "memref.copy" for step in steps for inner in nested(step)):
             yield op, steps
 
 
-def _users(buffer: ir.Value) -> Iterator[ir.Operation]:
+def users(buffer: ir.Value) -> Iterator[ir.Operation]:
     """Whatever reads or writes a buffer, through views of it too."""
     for use in buffer.uses:
         owner = use.owner.operation
         if owner.name in _VIEWS:
-            yield from _users(owner.results[0])
+            yield from users(owner.results[0])
         else:
             yield owner
 
@@ -78,8 +79,8 @@ def _ancestor(op: ir.Operation, body: ir.Block) -> ir.Operation:
     return op
 
 
-def _leading_steps(users: Sequence[ir.Operation], block: ir.Value) -> Iterator[ir.Operation]:
-    for user in users:
+def _leading_steps(touching: Sequence[ir.Operation], block: ir.Value) -> Iterator[ir.Operation]:
+    for user in touching:
         if not _is_step(user, block):
             return
         yield user
@@ -156,6 +157,12 @@ def _check_order(loop: ir.OpView, sources: set[ir.Value]) -> None:
             raise CannotMove("a loop instruction in the same loop chooses its own rows")
         if op.name == "memref.copy" and not is_on_chip(op.operands[1]) and root(op.operands[1]) in sources:
             raise CannotMove("the loop stores to the array it loads from")
+
+
+def surely_runs(lower: ir.Value, upper: ir.Value) -> bool:
+    """Whether a loop between these bounds is known to have an iteration."""
+    numbers = known(lower), known(upper)
+    return None not in numbers and numbers[0] < numbers[1]
 
 
 def clone_slice(load: BlockLoad, replacements: dict[ir.Value, ir.Value], target: ir.Value) -> None:

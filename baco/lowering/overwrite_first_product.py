@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baco.dialects.mlir import arith, ir, scf
-from baco.lowering.block_loads import body_of, nested
+from baco.lowering.block_loads import body_of, nested, surely_runs
 from baco.lowering.passes import kernel_of, register
 from baco.lowering.rebuild import known
 from baco.lowering.split_host_work import operations
@@ -73,7 +73,7 @@ def _replace(fill: ir.OpView, path: _Path) -> None:
         lower, upper = list(loop.operation.operands)[:2]
         # The loop's first iteration is the first of all if it is so for every loop around it.
         with ir.InsertionPoint(loop), loop.location:
-            empty = None if _surely_runs(lower, upper) else arith.CmpIOp(arith.CmpIPredicate.sle, upper, lower).result
+            empty = None if surely_runs(lower, upper) else arith.CmpIOp(arith.CmpIPredicate.sle, upper, lower).result
             if empty is not None:
                 guard = empty if first is None else arith.AndIOp(first, empty).result
                 branch = scf.IfOp(guard)
@@ -97,8 +97,3 @@ def _replace(fill: ir.OpView, path: _Path) -> None:
                 last = scf.YieldOp([])
             product.operation.move_before(last.operation)
     fill.operation.erase()
-
-
-def _surely_runs(lower: ir.Value, upper: ir.Value) -> bool:
-    numbers = known(lower), known(upper)
-    return None not in numbers and numbers[0] < numbers[1]

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_checks import after, filecheck
 
+import baco
+import baco.language as bl
 from baco.hardware import GemminiConfig
 from baco.lowering.errors import CompilationError
 from baco.lowering.pipeline_loads import set_num_stages
@@ -186,6 +188,59 @@ def test_stages_change_the_order_only(sizes, block, stages: int, dim: int, wide:
         runs.append((c, result.counters.traffic))
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     assert runs[0][1].differences(runs[1][1]) == []
+
+
+# Loads that do not change -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_load_of_the_same_block_in_every_iteration_happens_once() -> None:
+    filecheck(
+        after(loop(1).replace("[%at], sizes", "[%c64], sizes"), "hoist-loads"),
+        """
+        CHECK: %[[A:.*]] = memref.alloc() : memref<16x64xi8>
+        CHECK: %[[RUNS:.*]] = arith.cmpi slt, %c0, %{{.*}} : index
+        CHECK: scf.if %[[RUNS]] {
+        CHECK:   %[[FROM:.*]] = memref.reinterpret_cast
+        CHECK:   memref.copy %[[FROM]], %[[A]]
+        CHECK: scf.for
+        CHECK-NOT: memref.copy
+        CHECK: linalg.matmul ins(%[[A]],
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        loop(1),
+        loop(1, extra=STORE).replace("[%at], sizes", "[%c64], sizes"),
+        loop(1, extra="%z = arith.constant 0 : i8  linalg.fill ins(%z : i8) outs(%a : memref<16x64xi8>)").replace(
+            "[%at], sizes", "[%c64], sizes"
+        ),
+    ],
+    ids=["another block", "the array is stored to", "the block is changed"],
+)
+def test_other_loads_stay(source: str) -> None:
+    assert after(source, "hoist-loads") == after(source)
+
+
+@baco.jit
+def by_one_block(a, b, c, M, K, B: bl.constexpr):
+    left = bl.make_block_ptr(a, (B, K), (K, 1), (0, 0), (B, B), (1, 0))
+    for i in range(0, M, B):
+        rows = bl.load(bl.make_block_ptr(b, (M, B), (B, 1), (i, 0), (B, B), (1, 0)), boundary_check=(0,))
+        product = bl.dot(rows, bl.load(left))
+        bl.store(bl.make_block_ptr(c, (M, B), (B, 1), (i, 0), (B, B), (1, 0)), product, boundary_check=(0,))
+
+
+@pytest.mark.parametrize("stages", [1, 3])
+def test_a_block_that_every_iteration_needs_is_loaded_once(stages: int) -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = int8(rng, 16, 32), int8(rng, 70, 16), np.zeros((70, 16), np.int32)
+    counters = by_one_block[(1,)](a, b, c, 70, 32, B=16, num_stages=stages).counters
+    np.testing.assert_array_equal(c, product(b, a[:, :16]))
+    assert counters.traffic.reads["dram", "weights"] == 16 * 16
+    assert counters.traffic.reads["dram", "inputs"] == 70 * 16
 
 
 # First products ----------------------------------------------------------------------------------------------------------------------
