@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from baco.lang import jit, language
     from baco.lang.autotune import Config, autotune, heuristics
     from baco.lang.language import cdiv
+    from baco.lang.tensor_functions import from_linalg
     from baco.lang.triton_kernels import from_triton
     from baco.search import explore
     from baco.workload import Mapping, Problem
@@ -32,6 +33,7 @@ __all__ = [
     "autotune",
     "cdiv",
     "explore",
+    "from_linalg",
     "from_triton",
     "heuristics",
     "jit",
@@ -49,6 +51,7 @@ _HOMES = {
     "autotune": "baco.lang.autotune",
     "cdiv": "baco.lang.language",
     "explore": "baco.search",
+    "from_linalg": "baco.lang.tensor_functions",
     "from_triton": "baco.lang.triton_kernels",
     "heuristics": "baco.lang.autotune",
     "jit": "baco.lang",

@@ -13,6 +13,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     guard_division,
     hoist_configs,
     hoist_loads,
+    import_linalg,
     import_triton,
     lower_instgem_to_llvm,
     overwrite_first_product,
@@ -21,6 +22,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     select_loops,
     split_host_work,
     structure_pointers,
+    tile_products,
     tile_to_dim,
     verify_stage,
 )
@@ -35,6 +37,13 @@ CLEAN = "canonicalize,cse"
 
 PIPELINES: dict[str, tuple[str, ...]] = {
     "baco-to-linalg": ("structure-pointers", f"convert-elementwise-to-linalg,linalg-fuse-elementwise-ops,{CLEAN}"),
+    "tensors-to-linalg": (
+        f"math-expand-ops{{ops=tanh,rsqrt}},{CLEAN}",
+        "import-linalg",
+        f"linalg-specialize-generic-ops,linalg-fuse-elementwise-ops,{CLEAN},eliminate-empty-tensors",
+        f"one-shot-bufferize,{CLEAN}",
+        "tile-products",
+    ),
     "linalg-to-instgem": (
         f"one-shot-bufferize,{CLEAN}",
         "split-host-work",
