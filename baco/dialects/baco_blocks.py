@@ -105,6 +105,17 @@ class Reduce(Verified, name="reduce"):
         require(list(_tensor(self.result).shape) == shape, self, f"gives the shape {shape}, not {self.result.type}")
 
 
+class Print(Verified, name="print"):
+    """A line on the console for a scalar, or one for each element of a block."""
+
+    value: ext.Operand[Any]
+    prefix: ir.StringAttr
+
+    def check(self) -> None:
+        element = _tensor(self.value).element_type if isinstance(self.value.type, ir.RankedTensorType) else self.value.type
+        require(isinstance(element, (ir.IntegerType, ir.F32Type)), self, f"prints integers and f32, not {self.value.type}")
+
+
 class AddPointer(Verified, name="add_pointer"):
     """Addresses: a pointer, or a block of them, moved by as many elements as the offsets say."""
 

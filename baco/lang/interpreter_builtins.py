@@ -335,6 +335,17 @@ def static_assert(condition: Any, message: str = "") -> None:
 
 
 @meaning
+def device_print(prefix: Any, *shown: Any) -> None:
+    instance = ", ".join(map(str, INTERPRETER.get().instance))
+    for value in shown:
+        elements = value.data if isinstance(value, Block) else np.asarray(value)
+        for place in np.ndindex(elements.shape):
+            item = elements[place]
+            text = f"{item:.6e}" if elements.dtype.kind == "f" else str(int(item))
+            print(f"pid ({instance}) idx ({', '.join(map(str, place))}) {prefix} {text}")
+
+
+@meaning
 def static_print(*shown: Any) -> None:
     if INTERPRETER.get().instance == (0, 0, 0):
         print(*(v if isinstance(v, str) else describe(v) for v in shown))

@@ -147,6 +147,7 @@ class JITFunction(Launchable):
             return special.compiled.run(values, sizes)
         result = sim.run(special.program, special.compiled.config, values, sizes, backend=backend)
         launch.record(launch.Launch(self.__name__, special.compiled.config, result))
+        print(result.output.decode(errors="replace"), end="")
         return result
 
     def warmup(

@@ -26,6 +26,7 @@ __all__ = [
     "ceil",
     "constexpr",
     "cos",
+    "device_print",
     "dot",
     "exp",
     "exp2",
@@ -307,6 +308,12 @@ def dot(
 @builtin
 def static_assert(condition: bool, message: str = "") -> None:
     """Stop the compilation unless a compile-time condition holds."""
+
+
+@builtin
+def device_print(prefix: str, *values: Any) -> None:
+    """Print run-time values from the running kernel: a line for each number and for each element of a block, with the program
+    instance and the element's place."""
 
 
 @builtin

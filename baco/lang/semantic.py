@@ -7,6 +7,7 @@ They are called with values of :mod:`baco.lang.types` or compile-time Python val
 from __future__ import annotations
 
 from baco.dialects import baco as dialect
+from baco.dialects import baco_blocks as blocks
 from baco.dialects.mlir import ir
 from baco.lang.arithmetic import (
     abs,
@@ -68,6 +69,7 @@ __all__ = [
     "cos",
     "descriptor_load",
     "descriptor_store",
+    "device_print",
     "dot",
     "exp",
     "exp2",
@@ -128,6 +130,14 @@ def static_assert(condition: object, message: object = "") -> None:
     require(not isinstance(condition, (Scalar, Block, Product)), "static_assert needs a compile-time condition.")
     if not condition:
         raise StaticAssertion(f"static_assert failed{f': {message}' if message else ''}.")
+
+
+def device_print(prefix: object, *values: object) -> None:
+    require(isinstance(prefix, str), f"the first argument of device_print is a text, not a {describe(prefix)}.")
+    require(bool(values), "device_print needs a value after its text.")
+    for value in values:
+        shown = as_block(value) if isinstance(value, (Block, Product)) else materialise(value)
+        blocks.Print(shown.value, ir.StringAttr.get(f"{prefix} "))
 
 
 def static_print(*values: object) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from baco.dialects.mlir import arith, ir, linalg, math, tensor
+from baco.dialects.mlir import arith, bufferization, ir, linalg, math, tensor
 from baco.lowering.rebuild import Handler, Rebuilder, constant
 
 REQUANTISE = "baco.requantise"
@@ -168,7 +168,8 @@ def _zeros(r: Rebuilder, op: ir.OpView) -> None:
     type_ = ir.RankedTensorType(op.result.type)
     element = type_.element_type
     zero = arith.ConstantOp(element, 0.0).result if isinstance(element, ir.F32Type) else constant(0, element)
-    r.values[op.result] = linalg.fill(zero, outs=[empty(type_)])
+    # Not an empty tensor: equal ones become one, and accumulators that all start as it would have to be copied apart.
+    r.values[op.result] = linalg.fill(zero, outs=[bufferization.AllocTensorOp(type_, []).result])
 
 
 def _dot(r: Rebuilder, op: ir.OpView) -> None:

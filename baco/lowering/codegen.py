@@ -65,6 +65,6 @@ def generate(llvm_ir: str) -> MachineCode:
         source, assembly, elf = (Path(folder) / name for name in ("kernel.ll", "kernel.s", "kernel.elf"))
         source.write_text(llvm_ir)
         zig("cc", *FLAGS, "-O2", "-S", str(source), "-o", str(assembly))
-        sources = [str(assembly), str(files / "crt.S"), str(files / "math.c")]
+        sources = [str(assembly), str(files / "crt.S"), str(files / "math.c"), str(files / "print.c")]
         zig("cc", *FLAGS, *BARE, f"-Wl,-T,{files / 'link.ld'}", *sources, "-o", str(elf))
         return MachineCode(assembly.read_text(), elf.read_bytes())

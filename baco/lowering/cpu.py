@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from baco.dialects.mlir import context, ir
+from baco.lowering.device_print import PUT, PUT_FLOAT, PUT_INT
 from baco.lowering.errors import CompilationError
 from baco.lowering.llvm_text import translate
 from baco.lowering.passes import kernel_of, run_passes
@@ -110,6 +111,8 @@ class _HostCode:
             builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=2))
             builder.getModulePassManager().run(module, builder)
             library = binding.JITLibraryBuilder().add_ir(module).add_current_process().export_symbol(ENTRY)
+            for name, function in _CONSOLE.items():
+                library = library.import_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
             self._library = library.link(jit, f"kernel{next(_NUMBERS)}")
         except RuntimeError as error:
             raise CompilationError(f"LLVM cannot compile this kernel for the host: {' '.join(str(error).split())}") from None
@@ -118,6 +121,12 @@ class _HostCode:
 
 
 _NUMBERS = itertools.count()
+_CONSOLE = {
+    PUT: ctypes.CFUNCTYPE(None, ctypes.c_int64)(lambda character: print(chr(character), end="")),
+    PUT_INT: ctypes.CFUNCTYPE(None, ctypes.c_int64)(lambda value: print(value, end="")),
+    PUT_FLOAT: ctypes.CFUNCTYPE(None, ctypes.c_float)(lambda value: print(f"{value:.6e}", end="")),
+}
+"""What device_print calls."""
 
 
 @functools.cache

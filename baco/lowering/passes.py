@@ -34,6 +34,11 @@ def registered() -> tuple[str, ...]:
     return tuple(sorted(_PASSES))
 
 
+def find(name: str) -> Pass | None:
+    """BACO's pass of a name, None if it has none."""
+    return _PASSES.get(name)
+
+
 def check_passes(names: Iterable[str]) -> None:
     """Refuse what :func:`run_passes` could not find, before anything runs.
 
@@ -108,7 +113,7 @@ def kernel_of(module: ir.Module) -> func.FuncOp:
     Raises:
         CompilationError: if there is not exactly one function.
     """
-    functions = [op for op in module.body.operations if op.operation.name == "func.func"]
+    functions = [op for op in module.body.operations if op.operation.name == "func.func" and not op.is_external]
     if len(functions) != 1:
         raise CompilationError(f"a kernel module holds exactly one function, not {len(functions)}.")
     return functions[0]

@@ -26,11 +26,12 @@ from baco.dialects import instgem
 from baco.dialects.baco import Pointer
 from baco.dialects.mlir import DYNAMIC, arith, bufferization, func, ir, linalg, memref, scf, tensor
 from baco.lowering import blocks_to_linalg
+from baco.lowering.device_print import lower_print
 from baco.lowering.emit import Arithmetic, Quantity
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.pointer_analysis import Affine, Bounds, PointerAnalysis
-from baco.lowering.rebuild import Rebuilder, argument_names, constant, new_function
+from baco.lowering.rebuild import Rebuilder, argument_names, constant, new_function, retire
 
 GRID_ARGUMENTS = ("pid0", "pid1", "pid2", "num0", "num1", "num2")
 
@@ -114,7 +115,7 @@ def run(module: ir.Module) -> None:
         rebuilder.values[before] = BasePointer(after) if isinstance(before.type, Pointer) else after
     with ir.InsertionPoint(new.entry_block):
         rebuilder.block(old.entry_block.operations)
-    old.erase()
+    retire(old, new)
 
 
 def _buffer_type(type_: ir.Type, space: ir.Attribute) -> ir.Type:
@@ -493,6 +494,7 @@ def _return(_: Rebuilder, op: ir.OpView) -> None:
 
 _HANDLERS = {
     **blocks_to_linalg.HANDLERS,
+    "baco.print": lower_print,
     "baco.make_block_ptr": _make_block_ptr,
     "baco.offset_pointer": _offset_pointer,
     "baco.advance": _advance,

@@ -267,3 +267,20 @@ def test_a_tuple_of_blocks_around_a_loop(backend) -> None:
     rows_of_sums[(1,)](x, w, y, 16, ROWS=3, B=8, backend=backend)
     np.testing.assert_array_equal(y, product(x, w))
     assert rows_of_sums.warmup(np.int8, np.int8, np.int32, 16, ROWS=3, B=8).compiled.remarks == ()
+
+
+@baco.jit
+def prints(x, n, B: bl.constexpr):
+    v = bl.load(x + bl.arange(0, B))
+    bl.device_print("v:", v)
+    bl.device_print("n:", n, bl.sum(v.to(bl.float32)) / 4)
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "interpreter"])
+def test_device_print_says_instance_and_place(backend, capsys) -> None:
+    prints[(2,)](np.array([1, -128], np.int8), -77, B=2, backend=backend)
+    first = ["pid (0, 0, 0) idx (0) v: 1", "pid (0, 0, 0) idx (1) v: -128"]
+    rest = ["pid (0, 0, 0) idx () n: -77", "pid (0, 0, 0) idx () n: -3.175000e+01"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [*first, *rest]
+    assert lines[4:] == [line.replace("(0, 0, 0)", "(1, 0, 0)") for line in [*first, *rest]]
