@@ -28,7 +28,7 @@ from baco.lowering.emit import Emitter
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape
-from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function
+from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
 from baco.lowering.tile_to_dim import HOST, OVERWRITE, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
 
 IDENTITY = isa.float_bits(1.0)
@@ -86,7 +86,7 @@ def run(module: ir.Module) -> None:
             rebuilder.argument(before, after)
         Emitter(rebuilder.config).config_ex()
         rebuilder.block(old.entry_block.operations)
-    old.erase()
+    retire(old, new)
 
 
 class _Converter(Rebuilder):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from baco.dialects.mlir import arith, func, ir, scf
+from baco.lowering.errors import CompilationError, SourceLocation
 
 Handler = Callable[["Rebuilder", ir.OpView], None]
 
@@ -106,9 +107,51 @@ def new_function(old: func.FuncOp, types: list[ir.Type], names: list[str]) -> fu
     return new
 
 
+def retire(old: func.FuncOp, new: func.FuncOp) -> None:
+    """Erase the old function, unless something in the new one still uses a value of it: MLIR would free that value all the same.
+
+    Raises:
+        CompilationError: at the operation that uses it.
+    """
+    if len(old.body.blocks) != 1:
+        raise CompilationError("a kernel is one block with loops and branches in it, not several blocks.", SourceLocation.of(old.location))
+    gone = set(_values(old.entry_block))
+    for op in _inside(new.entry_block):
+        if any(value in gone for value in op.operands):
+            raise CompilationError(f"{op.name} uses a value that this pass has no counterpart for.", SourceLocation.of(op.location))
+    old.erase()
+
+
+def _inside(block: ir.Block) -> Iterator[ir.Operation]:
+    """The operations of a block and of the blocks inside it."""
+    for op in block.operations:
+        yield op.operation
+        for region in op.operation.regions:
+            for inner in region:
+                yield from _inside(inner)
+
+
+def _values(block: ir.Block) -> Iterator[ir.Value]:
+    """The values that a block and the blocks inside it define."""
+    yield from block.arguments
+    for op in _inside(block):
+        yield from op.results
+        for region in op.regions:
+            for inner in region:
+                yield from inner.arguments
+
+
 def argument_names(function: func.FuncOp) -> list[str]:
-    """The names of a function's arguments, as :func:`new_function` recorded them."""
-    return [ir.StringAttr(ir.DictAttr(a)["baco.name"]).value for a in function.arg_attrs]
+    """The names of a function's arguments, as :func:`new_function` recorded them.
+
+    Raises:
+        CompilationError: if one has none.
+    """
+    there = function.arg_attrs if "arg_attrs" in function.attributes or not function.type.inputs else [ir.DictAttr.get({})]
+    names = [{n.name: n.attr for n in ir.DictAttr(attributes)}.get("baco.name") for attributes in there]
+    if not all(isinstance(name, ir.StringAttr) for name in names):
+        raise CompilationError('every argument of a kernel has its name, as {baco.name = "x"}.', SourceLocation.of(function.location))
+    return [name.value for name in names]
 
 
 def constant(value: int, type_: ir.Type | None = None) -> ir.Value:

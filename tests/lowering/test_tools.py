@@ -18,7 +18,11 @@ def test_from_linalg_to_an_elf(source, tmp_path, capsys) -> None:
     gem, ll, elf = (str(tmp_path / name) for name in ("gem.mlir", "k.ll", "k.elf"))
     # A kernel ends with the six values of the launch grid.
     grid = ", ".join(f'%g{i}: i64 {{baco.name = "g{i}"}}' for i in range(6))
-    source.write_text(MATMUL.replace("@k()", f"@k({grid})"))
+    fills = "%z8 = arith.constant 0 : i8 %z32 = arith.constant 0 : i32 " + " ".join(
+        f"linalg.fill ins(%z{bits} : i{bits}) outs(%{name} : memref<{shape}xi{bits}>)"
+        for name, shape, bits in (("a", "40x24", 8), ("b", "24x16", 8), ("c", "40x16", 32))
+    )
+    source.write_text(MATMUL.replace("@k()", f"@k({grid})").replace("linalg.matmul", f"{fills} linalg.matmul"))
     assert tools.opt([str(source), "--pipeline", "linalg-to-instgem", "--hardware", "gemmini-default", "-o", gem]) == 0
     assert tools.translate([gem, "-o", ll]) == 0
     assert tools.llc([ll, "--emit", "elf", "-o", elf]) == 0
