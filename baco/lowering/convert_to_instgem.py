@@ -29,7 +29,7 @@ from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
-from baco.lowering.tile_to_dim import HOST, OVERWRITE, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
+from baco.lowering.tile_to_dim import HOST, OVERWRITE, VIEWS, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
 
 IDENTITY = isa.float_bits(1.0)
 
@@ -112,9 +112,8 @@ class _Converter(Rebuilder):
 
 def _used_by_host(buffer: ir.Value) -> bool:
     """Whether an operation of the host core takes a buffer, or a view of it."""
-    views = ("memref.subview", "memref.reinterpret_cast", "memref.cast")
     for use in buffer.uses:
-        if use.owner.name in views and _used_by_host(use.owner.results[0]):
+        if use.owner.name in VIEWS and _used_by_host(use.owner.results[0]):
             return True
         if HOST in use.owner.attributes or use.owner.name in ("memref.load", "memref.store"):
             return True
@@ -194,7 +193,7 @@ def _reinterpret_cast(r: _Converter, op: ir.OpView) -> None:
     offset = dynamic.pop(0) if static_offset == DYNAMIC else static_offset
     strides = [dynamic.pop(0) if s == DYNAMIC else s for s in ir.DenseI64ArrayAttr(op.operation.attributes["static_strides"])]
     base = r.views[op.operation.operands[0]]
-    r.views[op.result] = InDram(e.add(base.address, e.mul(offset, size)), e.mul(strides[0], size), size)
+    r.views[op.result] = InDram(e.add(base.address, e.mul(offset, size)), e.mul(strides[0] if strides else 1, size), size)
 
 
 def _subview(r: _Converter, op: ir.OpView) -> None:

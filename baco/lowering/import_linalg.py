@@ -19,6 +19,8 @@ this pass is the same as for other kernels; see :mod:`baco.lowering.tile_product
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from baco.dialects.mlir import bufferization, context, func, ir, memref
 from baco.lowering.errors import CompilationError, UnsupportedOperation
 from baco.lowering.passes import location_of, operations_named, register
@@ -27,7 +29,8 @@ from baco.lowering.structure_pointers import GRID_ARGUMENTS
 
 ELEMENTS = {"i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "f32": "float32"}
 """Element types of parameters, with their names in NumPy."""
-_INSIDE = (*ELEMENTS, "i1", "index")
+_INSIDE = (*ELEMENTS, "i1", "index", "f64")
+"""What may be computed with. PyTorch's scalars are f64, of which the host core has all but the functions."""
 _MATH = "absf absi exp exp2 log log2 sqrt sin cos floor ceil round roundeven trunc fma"
 _FUNCTIONS = tuple(f"math.{name}" for name in _MATH.split())
 _DIALECTS = ("arith", "linalg", "tensor", "scf", "math", "func", "bufferization", "builtin")
@@ -85,7 +88,7 @@ def check_body(function: func.FuncOp) -> None:
         UnsupportedOperation: at the first of them.
     """
 
-    def check(op: ir.Operation) -> ir.WalkResult:
+    for op in _everything(function.operation):
         dialect = op.name.split(".")[0]
         if dialect not in _DIALECTS or (dialect == "math" and op.name not in _FUNCTIONS):
             raise UnsupportedOperation(f"{op.name} has no implementation for the host core.", location_of(op))
@@ -95,11 +98,17 @@ def check_body(function: func.FuncOp) -> None:
                 if not type_.has_static_shape:
                     raise UnsupportedOperation(f"{op.name} gives a {type_}; shapes must be static.", location_of(op))
                 type_ = type_.element_type
-            if str(type_) not in _INSIDE:
+            if str(type_) not in _INSIDE or (str(type_) == "f64" and dialect == "math"):
                 raise UnsupportedOperation(f"{op.name} gives {type_}; supported element types are {', '.join(ELEMENTS)}.", location_of(op))
-        return ir.WalkResult.ADVANCE
 
-    function.operation.walk(check)
+
+def _everything(op: ir.Operation) -> Iterator[ir.Operation]:
+    """What is inside an operation, in order."""
+    for region in op.regions:
+        for block in region:
+            for inner in block.operations:
+                yield inner.operation
+                yield from _everything(inner.operation)
 
 
 @register("import-linalg")

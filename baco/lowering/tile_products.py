@@ -4,10 +4,10 @@ Before (bufferised, everything in DRAM):
     linalg.matmul ins(%x, %w : memref<1000x512xi8>, memref<512x300xi8>) outs(%y : memref<1000x300xi32>)
 
 After, for each block of %y:
-    %c = memref.alloc() : memref<128x64xi32>                    // becomes rows of the accumulator
+    %c = memref.alloc() : memref<64x64xi32>                     // becomes rows of the accumulator
+    %a, %b = memref.alloc() ...                                  // become rows of the scratchpad
     memref.copy (subview of %y), %c                              // a fill with zeros, where %y was filled with them
     scf.for %k = ... {
-      %a, %b = memref.alloc() ...                                // becomes rows of the scratchpad
       memref.copy (subview of %x), %a
       memref.copy (subview of %w), %b
       linalg.matmul ins(%a, %b) outs(%c) }
@@ -25,8 +25,9 @@ from itertools import count
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
-from baco.lowering.passes import get_hardware, operations_named, register
+from baco.lowering.passes import get_hardware, kernel_of, operations_named, register
 from baco.lowering.rebuild import constant
+from baco.lowering.tile_to_dim import is_on_chip, root
 
 Index = int | ir.Value
 
@@ -39,13 +40,13 @@ def run(module: ir.Module) -> None:
         replacement = _in_memory(module, op, next(names))
         op.results[0].replace_all_uses_with(replacement)
         op.erase()
+    tiler = _Tiler(module, config, names)
     for op in operations_named(module, *_PRODUCTS):
         elements = [str(ir.MemRefType(v.type).element_type) for v in op.operands]
-        strides = ir.MemRefType(op.operands[len(op.operands) - 1].type).get_strides_and_offset()[0]
-        if elements != ["i8", "i8", "i32"] or strides[-1] != 1:
+        strides = [s for v in op.operands for s in ir.MemRefType(v.type).get_strides_and_offset()[0]]
+        if elements != ["i8", "i8", "i32"] or ir.MemRefType(op.operands[2].type).get_strides_and_offset()[0][-1] != 1 or DYNAMIC in strides:
             continue
         with ir.InsertionPoint(op), op.location:
-            tiler = _Tiler(module, config, names)
             if _PRODUCTS[op.name](tiler, op):
                 op.erase()
 
@@ -88,21 +89,28 @@ class _Tiler:
         self.module = module
         self.config = config
         self.names = names
+        self.blocks: dict[str, ir.Value] = {}
 
     # Blocks ------------------------------------------------------------------------------------------------------------------------
 
-    def block_sizes(self, m: int, n: int, k: int) -> tuple[int, int, int]:
-        """Rows, columns and depth of a block: square ones that fill half of each memory, so that loads may run ahead."""
+    def block_sizes(self) -> tuple[int, int, int]:
+        """Rows, columns and depth of the largest block: square ones that fill half of each memory at most."""
         dim = self.config.dim
-        rows = self.config.accumulator_rows // 2
         side = dim
-        while (2 * side) * -(-2 * side // dim) <= rows:
+        while (2 * side) * (2 * side // dim) <= self.config.accumulator_rows // 2:
             side *= 2
-        bm, bn = min(m, side), min(n, side)
         # Rows of A and of B in the scratchpad for each DIM of depth.
-        for_one = bm + dim * -(-bn // dim)
-        depth = max(dim, self.config.scratchpad_rows // 2 // for_one * dim)
-        return bm, bn, min(k, depth)
+        depth = self.config.scratchpad_rows // 2 // (side + dim * (side // dim)) * dim
+        return side, side, max(dim, depth)
+
+    def block(self, operand: str, shape: list[int], bits: int) -> ir.Value:
+        """A block on the chip for an operand: all products take the same three, or as much of them as they need."""
+        rows, columns, depth = self.block_sizes()
+        largest = {"a": [rows, depth], "b": [depth, columns], "c": [rows, columns]}[operand]
+        if operand not in self.blocks:
+            with ir.InsertionPoint.at_block_begin(kernel_of(self.module).entry_block):
+                self.blocks[operand] = _alloc(largest, ir.IntegerType.get_signless(bits))
+        return self.blocks[operand] if shape == largest else _view(self.blocks[operand], 0, 0, *shape)
 
     def product(
         self,
@@ -116,11 +124,11 @@ class _Tiler:
     ) -> None:
         """Blocks of ``c += sum of a @ b``. The functions give views in DRAM of a block at (outer sums, row, column, rows, columns)."""
         m, n, k = sizes
-        bm, bn, bk = self.block_sizes(m, n, k)
+        bm, bn, bk = self.block_sizes()
 
         def one(i: Index, j: Index, rows: int, columns: int) -> None:
             i32 = ir.IntegerType.get_signless(32)
-            total = _alloc([rows, columns], i32)
+            total = self.block("c", [rows, columns], 32)
             if from_zero:
                 linalg.fill(constant(0, i32), outs=[total])
             else:
@@ -134,8 +142,7 @@ class _Tiler:
                     _each(k0, k1, depth, lambda x, d=depth: step(outer, x, d))
 
             def step(outer: tuple[Index, ...], x: Index, depth: int) -> None:
-                i8 = ir.IntegerType.get_signless(8)
-                left, right = _alloc([rows, depth], i8), _alloc([depth, columns], i8)
+                left, right = self.block("a", [rows, depth], 8), self.block("b", [depth, columns], 8)
                 memref.CopyOp(a(outer, i, x, rows, depth), left)
                 memref.CopyOp(b(outer, x, j, depth, columns), right)
                 _multiply(left, right, total)
@@ -308,8 +315,8 @@ def _multiply(a: ir.Value, b: ir.Value, c: ir.Value) -> None:
 
 
 def _times(index: Index, factor: int) -> Index:
-    if isinstance(index, int):
-        return index * factor
+    if isinstance(index, int) or factor == 0:
+        return index * factor if isinstance(index, int) else 0
     return index if factor == 1 else arith.MulIOp(index, constant(factor)).result
 
 
@@ -330,14 +337,16 @@ def _view(
 
 
 def _slice(value: ir.Value, starts: list[Index], sizes: list[int], kept: tuple[int, int], steps: list[int] | None = None) -> ir.Value:
-    """A strided view of a buffer that keeps two of its dimensions."""
+    """A strided view of a buffer that keeps two of its dimensions. Its offset is counted from the buffer's first element."""
     old = ir.MemRefType(value.type)
     steps = steps or [1] * old.rank
     strides, offset = old.get_strides_and_offset()
-    static = [s if isinstance(s, int) else DYNAMIC for s in starts]
-    for start, stride in zip(static, strides, strict=True):
-        offset = DYNAMIC if DYNAMIC in (start, offset, stride) else offset + start * stride
-    layout = ir.StridedLayoutAttr.get(offset, [DYNAMIC if strides[d] == DYNAMIC else strides[d] * steps[d] for d in kept])
-    type_ = ir.MemRefType.get([sizes[d] for d in kept], old.element_type, layout)
-    dynamic = [s for s in starts if not isinstance(s, int)]
-    return memref.SubViewOp(type_, value, dynamic, [], [], static, sizes, steps).result
+    for start, stride in zip(starts, strides, strict=True):
+        offset = _add(offset, _times(start, stride))
+    kept_sizes, kept_strides = [sizes[d] for d in kept], [strides[d] * steps[d] for d in kept]
+    static = offset if isinstance(offset, int) else DYNAMIC
+    type_ = ir.MemRefType.get(kept_sizes, old.element_type, ir.StridedLayoutAttr.get(static, kept_strides))
+    if is_on_chip(value):
+        return memref.SubViewOp(type_, value, [], [], [], starts, sizes, steps).result
+    dynamic = [] if isinstance(offset, int) else [offset]
+    return memref.ReinterpretCastOp(type_, root(value), dynamic, [], [], [static], kept_sizes, kept_strides).result

@@ -108,12 +108,13 @@ def tile_view(source: ir.Value, rows: Extent, cols: Extent) -> ir.Value:
     return memref.SubViewOp(type_, source, runtime_starts, runtime_sizes, [], static_starts, sizes, [1, 1]).result
 
 
-_VIEWS = tuple(f"memref.{kind}" for kind in ("subview", "cast", "reinterpret_cast", "collapse_shape", "expand_shape", "transpose"))
+VIEWS = tuple(f"memref.{kind}" for kind in ("subview", "cast", "reinterpret_cast", "collapse_shape", "expand_shape", "transpose"))
+"""Operations that look into a buffer without touching it."""
 
 
 def root(value: ir.Value) -> ir.Value:
     """The buffer that a chain of subviews and casts looks into."""
-    while not isinstance(value.owner, ir.Block) and value.owner.name in _VIEWS:
+    while not isinstance(value.owner, ir.Block) and value.owner.name in VIEWS:
         value = value.owner.operands[0]
     return value
 

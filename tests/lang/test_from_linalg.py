@@ -1,5 +1,7 @@
 """Functions on whole tensors, written by hand and by torch-mlir, on the simulator and on the CPU path."""
 
+import re
+
 import numpy as np
 import pytest
 from kernels import int8, product
@@ -164,14 +166,14 @@ def test_a_second_process_compiles_nothing(tmp_path, monkeypatch) -> None:
     ("signature", "reason"),
     [
         ("(%x: tensor<?x4xf32>) -> tensor<?x4xf32>", "argument 0 is a tensor<?x4xf32>; shapes must be static"),
-        ("(%x: tensor<*xf32>) -> tensor<*xf32>", "argument 0 is a tensor<\\*xf32>; this front end takes ranked tensors"),
+        ("(%x: tensor<*xf32>) -> tensor<*xf32>", "argument 0 is a tensor<*xf32>; this front end takes ranked tensors"),
         ("(%x: tensor<4xf16>) -> tensor<4xf16>", "argument 0 has elements of f16; supported are i8, i16, i32, i64, f32"),
         ("(%x: f32) -> f32", "argument 0 is a f32; this front end takes ranked tensors"),
     ],
 )
 def test_refused_signatures(signature, reason) -> None:
     type_ = signature.split("-> ")[1]
-    with pytest.raises(UnsupportedOperation, match=reason):
+    with pytest.raises(UnsupportedOperation, match=re.escape(reason)):
         baco.from_linalg(f"func.func @f{signature} {{ return %x : {type_} }}")
 
 
