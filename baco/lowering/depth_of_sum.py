@@ -81,8 +81,8 @@ class Depth:
         Leaves never grow, so neither does the depth, and its last value bounds the others; each leaf keeps its rest modulo DIM. So it is
         enough that the last step is a whole block, or not empty with no leaf that has a rest.
         """
-        if not self.leaves:
-            return []
+        if isinstance(self.size, int):
+            return [self.size > 0 and self.size % dim == 0]
         if any(rise > 0 or rise % dim for rise in self.falls):
             raise self._refusal()
         last = self._evaluate(self.size, self._at_the_end())
