@@ -56,11 +56,13 @@ def opt(argv: Sequence[str], run: Run = in_this_process) -> int:
     job = Job(text, display_name(options.input), steps, options)
 
     def work(note: Note) -> int:
+        from baco.dialects.mlir import context
         from baco.lowering.passes import check_passes
         from baco.lowering.tools.steps import Session
 
         note("loading MLIR")
         check_passes(step.text for step in steps)
+        context().allow_unregistered_dialects = options.allow_unregistered_dialect
         return job.run(Session(note, job.printing(), hardware, options.mlir_pass_pipeline_crash_reproducer, options.python_traceback))
 
     return run(work)
@@ -138,6 +140,9 @@ def _parser() -> Parser:
     which.add_argument("--run-reproducer", action="store_true", help="the pipeline that the input, a reproducer, names")
     parser.add_argument("--hardware", help="a preset's name or a JSON file; else what the module says, or gemmini-default")
     parser.add_argument("--list-passes", action="store_true", help="print BACO's passes and pipelines and stop")
+    parser.add_argument(
+        "--allow-unregistered-dialect", action="store_true", help="take operations of dialects that nobody knows, in generic form"
+    )
     parser.add_argument("--split-input-file", action="store_true", help="take the text between lines of `// -----` as inputs of their own")
     parser.add_argument(
         "--verify-diagnostics", action="store_true", help="compare diagnostics with the comments `// expected-error {{...}}`"
