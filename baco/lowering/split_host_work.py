@@ -38,6 +38,7 @@ def run(module: ir.Module) -> None:
     """Rewrite the module's kernel."""
     kernel = kernel_of(module)
     _check_blocks_stay_put(kernel)
+    _separate_results(kernel)
     _leave_before_use(kernel)
     _Splitter(module, kernel).run()
 
@@ -73,6 +74,26 @@ def _writes(op: ir.OpView) -> ir.Value:
 
 def _is_requantise(op: ir.OpView) -> bool:
     return REQUANTISE in op.operation.attributes
+
+
+def _separate_results(kernel: func.FuncOp) -> None:
+    """Give each requantised block a buffer of its own where bufferisation reused one for several, one after the other."""
+    for alloc in [op for op in operations(kernel.entry_block) if op.operation.name == "memref.alloc"]:
+        users = {use.owner.operation for use in alloc.result.uses}
+        if sum(map(_writes_requantised, users)) < 2 or any(user.block != alloc.operation.block for user in users):
+            continue
+        current = None
+        for user in (op.operation for op in alloc.operation.block.operations if op.operation in users):
+            if _writes_requantised(user):
+                with ir.InsertionPoint(user), user.location:
+                    current = memref.AllocOp(alloc.result.type, [], []).result
+            for i, operand in enumerate(user.operands):
+                if operand == alloc.result and current is not None:
+                    user.operands[i] = current
+
+
+def _writes_requantised(op: ir.Operation) -> bool:
+    return REQUANTISE in op.attributes
 
 
 def _leave_before_use(kernel: func.FuncOp) -> None:
