@@ -1,7 +1,9 @@
 """2-D convolution: implicit GEMM, and how to give a narrow input more channels.
 
 A block of output pixels of one row meets, at each tap of the filter, input pixels that lie STRIDE pixels apart: rows of channels, which the
-DMA moves as they lie in memory. No im2col matrix is ever built. Padding is a mask in both directions; nothing runs on the host core.
+DMA moves as they lie in memory. No im2col matrix is ever built. Padding is a mask; nothing runs on the host core. A program instance
+computes several output rows, one after the other at each tap, so that they share a load of its weights: their accumulator blocks are a
+tuple that the loops carry.
 
 The array multiplies DIM channels at a time, and an image has three. Pixels of one row and their channels are contiguous, though, so that
 the taps of a filter row are, too: seven taps of three channels are one tap of 21. `launch` makes use of that where channels are few and
@@ -39,28 +41,39 @@ def conv2d(
     STRIDE: bl.constexpr,
     PADDING: bl.constexpr,
     DILATION: bl.constexpr,
+    ROWS: bl.constexpr,
     BLOCK_W: bl.constexpr,
     BLOCK_F: bl.constexpr,
     BLOCK_C: bl.constexpr,
 ):
     out = bl.program_id(0) * BLOCK_W + bl.arange(0, BLOCK_W)
     f = bl.program_id(1) * BLOCK_F + bl.arange(0, BLOCK_F)
-    image, row = bl.program_id(2) // OH, bl.program_id(2) % OH
-    acc = bl.zeros((BLOCK_W, BLOCK_F), dtype=bl.int32)
+    bands = bl.cdiv(OH, ROWS)
+    image, top = bl.program_id(2) // bands, bl.program_id(2) % bands * ROWS
+    sums = ()
+    for _ in bl.static_range(ROWS):
+        sums = (*sums, bl.zeros((BLOCK_W, BLOCK_F), dtype=bl.int32))
     for kh in range(KH):
-        h = row * STRIDE + kh * DILATION - PADDING[0]
-        if h >= 0 and h < H:
-            for kw in range(KW):
-                place = out * STRIDE + (kw * DILATION - PADDING[1])
-                x_ptrs = x + image * stride_xn + h * stride_xh + place[:, None] * stride_xw
-                inside = (place >= 0) & (place < W) & (out < OW)
-                for start in range(0, C, BLOCK_C):
-                    c = start + bl.arange(0, BLOCK_C)
-                    pixels = bl.load(x_ptrs + c[None, :], mask=inside[:, None] & (c[None, :] < C))
-                    w_ptrs = w + (kh * KW + kw) * C * F + c[:, None] * F + f[None, :]
-                    acc += bl.dot(pixels, bl.load(w_ptrs, mask=(c[:, None] < C) & (f[None, :] < F)))
-    y_ptrs = y + bl.program_id(2) * OW * F + out[:, None] * F + f[None, :]
-    bl.store(y_ptrs, bl.gemmini.requantise(acc, scale), mask=(out[:, None] < OW) & (f[None, :] < F))
+        for kw in range(KW):
+            place = out * STRIDE + (kw * DILATION - PADDING[1])
+            inside = (place >= 0) & (place < W) & (out < OW)
+            for start in range(0, C, BLOCK_C):
+                c = start + bl.arange(0, BLOCK_C)
+                w_ptrs = w + (kh * KW + kw) * C * F + c[:, None] * F + f[None, :]
+                taps = bl.load(w_ptrs, mask=(c[:, None] < C) & (f[None, :] < F))
+                more = ()
+                for r in bl.static_range(ROWS):
+                    h = (top + r) * STRIDE + kh * DILATION - PADDING[0]
+                    total = sums[r]
+                    if h >= 0 and h < H:
+                        x_ptrs = x + image * stride_xn + h * stride_xh + place[:, None] * stride_xw + c[None, :]
+                        total = bl.dot(bl.load(x_ptrs, mask=inside[:, None] & (c[None, :] < C)), taps, total)
+                    more = (*more, total)
+                sums = more
+    for r in bl.static_range(ROWS):
+        y_ptrs = y + (image * OH + top + r) * OW * F + out[:, None] * F + f[None, :]
+        mask = (out[:, None] < OW) & (f[None, :] < F) & (top + r < OH)
+        bl.store(y_ptrs, bl.gemmini.requantise(sums[r], scale), mask=mask)
 
 
 def output_size(size, taps, stride, padding, dilation):
@@ -68,8 +81,11 @@ def output_size(size, taps, stride, padding, dilation):
     return (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
 
 
-def launch(x, w, y, scale, stride=1, padding=0, dilation=1, block=(64, 64, 64), **options):
-    """y = the convolution of x (N, H, W, C) with w (KH, KW, C, F), times scale, rounded and clamped: (N, OH, OW, F)."""
+def launch(x, w, y, scale, stride=1, padding=0, dilation=1, block=(64, 64, 64), pixels=128, **options):
+    """y = the convolution of x (N, H, W, C) with w (KH, KW, C, F), times scale, rounded and clamped: (N, OH, OW, F).
+
+    `pixels` is how many output pixels may share a load of weights: as many rows of a block as that makes.
+    """
     (n, h, width, c), (kh, kw, _, f) = x.shape, w.shape
     oh, ow = output_size(h, kh, stride, padding, dilation), output_size(width, kw, stride, padding, dilation)
     pad = (padding, padding)
@@ -83,7 +99,9 @@ def launch(x, w, y, scale, stride=1, padding=0, dilation=1, block=(64, 64, 64), 
     block = [min(largest, size) for largest, size in zip(block, (ow, f, c), strict=True)]
     meta = dict(zip(("BLOCK_W", "BLOCK_F", "BLOCK_C"), block, strict=True))
     meta |= {"KH": kh, "KW": kw, "STRIDE": stride, "PADDING": pad, "DILATION": dilation}
-    grid = (baco.cdiv(ow, block[0]), baco.cdiv(f, block[1]), n * oh)
+    bands = baco.cdiv(oh, min(8, max(1, pixels // block[0])))
+    meta["ROWS"] = baco.cdiv(oh, bands)
+    grid = (baco.cdiv(ow, block[0]), baco.cdiv(f, block[1]), n * baco.cdiv(oh, meta["ROWS"]))
     return conv2d[grid](x, w, y, h, width, oh, ow, c, f, *strides, scale, **meta, **options)
 
 

@@ -99,6 +99,7 @@ def test_conv1d(rng, case, options):
     [
         (1, 5, 6, 3, (3, 3), 4, 1, 1, 1),  # few channels: a filter row is one tap
         (2, 3, 9, 18, (3, 3), 20, 1, 1, 1),
+        (1, 14, 3, 5, (3, 3), 4, 1, 1, 1),  # more rows than one program instance computes
         (1, 11, 8, 3, (5, 3), 6, 2, 2, 2),
         (2, 4, 5, 20, (1, 1), 9, 1, 0, 1),  # all pixels in one row
         (1, 7, 7, 17, (1, 1), 8, 2, 0, 1),
@@ -112,8 +113,10 @@ def test_conv2d(rng, case, options):
     x, w = int8(rng, n, h, width, c), int8(rng, *taps, c, f)
     oh, ow = (tutorial.output_size(size, t, *how) for size, t in zip((h, width), taps, strict=True))
     y = np.zeros((n, oh, ow, f), np.int8)
-    tutorial.launch(x, w, y, 0.005, *how, block=(4, 16, 8), **options)
+    result = tutorial.launch(x, w, y, 0.005, *how, block=(4, 16, 8), **options)
     np.testing.assert_array_equal(y, tutorial.reference(x, w, 0.005, *how))
+    if "hardware" in options:
+        assert result.counters.dram_bytes_written == y.nbytes
 
 
 # images, height, width, channels, taps, stride, padding
