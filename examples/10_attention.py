@@ -5,8 +5,8 @@ moves the scores out to it and the probabilities back, and puts the fences betwe
 scaled, shifted by their row's maximum and exponentiated in float32, and divided by their sum; as int8, probability 1 is 127. The value
 product then runs on the array again, and is requantised on its way out.
 
-Keys are wanted transposed. They are in the cache of keys as (head_dim, tokens), so that the DMA can move them: with
-the other layout the last stride is not 1, and the host core would pick them up element by element.
+Keys lie in memory like queries, as (tokens, head_dim), and the product wants them transposed: `bl.dot(q, bl.trans(k))` lets the array turn
+them as they go in, so that nothing is moved for it.
 
 Run it: python examples/10_attention.py
 """
@@ -34,9 +34,9 @@ def attention(
     row = bl.program_id(0) * BLOCK_M
     head = bl.program_id(1) * TOKENS * D
     q_ptr = bl.make_block_ptr(q + head, (TOKENS, D), (D, 1), (row, 0), (BLOCK_M, BLOCK_D), (1, 0))
-    k_ptr = bl.make_block_ptr(k + head, (D, TOKENS), (TOKENS, 1), (0, 0), (BLOCK_D, BLOCK_T), (1, 0))
+    k_ptr = bl.make_block_ptr(k + head, (TOKENS, D), (D, 1), (0, 0), (BLOCK_T, BLOCK_D), (1, 0))
     v_ptr = bl.make_block_ptr(v + head, (TOKENS, D), (D, 1), (0, 0), (BLOCK_T, BLOCK_D), (1, 0))
-    scores = bl.dot(bl.load(q_ptr, boundary_check=(0, 1)), bl.load(k_ptr, boundary_check=(0, 1)))
+    scores = bl.dot(bl.load(q_ptr, boundary_check=(0, 1)), bl.trans(bl.load(k_ptr, boundary_check=(0, 1))))
     logits = bl.where(bl.arange(0, BLOCK_T)[None, :] < TOKENS, bl.cast(scores, bl.float32) * score_scale, -1e30)
     weights = bl.exp(logits - bl.max(logits, axis=1, keep_dims=True))
     shares = weights * (127.0 / bl.sum(weights, axis=1, keep_dims=True))
@@ -47,7 +47,7 @@ def attention(
 
 
 def launch(q, k, v, y, scale, block=32, **options):
-    """y = softmax(q @ k * scale / sqrt(D)) @ v for int8 q, v, y of (heads, tokens, D) and k of (heads, D, tokens)."""
+    """y = softmax(q @ k.T * scale / sqrt(D)) @ v for int8 tensors of (heads, tokens, D)."""
     heads, tokens, d = q.shape
     meta = {"BLOCK_M": min(block, tokens), "BLOCK_T": tokens, "BLOCK_D": d}
     grid = (baco.cdiv(tokens, meta["BLOCK_M"]), heads)
@@ -56,15 +56,15 @@ def launch(q, k, v, y, scale, block=32, **options):
 
 def reference(q, k, v, scale):
     """What NumPy says of attention in real numbers, between -128 and 127."""
-    logits = q.astype(np.int64) @ k.astype(np.int64) * scale / np.sqrt(q.shape[2])
+    logits = q.astype(np.int64) @ k.astype(np.int64).swapaxes(1, 2) * scale / np.sqrt(q.shape[2])
     weights = np.exp(logits - logits.max(2, keepdims=True))
     return weights / weights.sum(2, keepdims=True) @ v
 
 
 if __name__ == "__main__":
     rng = np.random.default_rng(0)
-    q, v = rng.integers(-128, 128, (2, 12, 128, 64), dtype=np.int8)
-    k, y = rng.integers(-128, 128, (12, 64, 128), dtype=np.int8), np.zeros((12, 128, 64), np.int8)
+    q, k, v = rng.integers(-128, 128, (3, 12, 128, 64), dtype=np.int8)
+    y = np.zeros_like(q)
     result = launch(q, k, v, y, 0.001)
     far = np.abs(y - reference(q, k, v, 0.001)).max()
     assert far < 32

@@ -158,7 +158,7 @@ def test_pooling(rng, case, options, kind):
 @ways([(1, 1, 4, 0.01), (2, 20, 8, 0.002), (1, 33, 16, 0.0005), (3, 16, 32, 0.0001)])
 def test_attention(rng, case, options):
     heads, tokens, d, scale = case
-    q, k, v = int8(rng, heads, tokens, d), int8(rng, heads, d, tokens), int8(rng, heads, tokens, d)
+    q, k, v = (int8(rng, heads, tokens, d) for _ in range(3))
     y = np.zeros_like(v)
     tutorial = TUTORIALS["10_attention"]
     tutorial.launch(q, k, v, y, scale, block=16, **options)
