@@ -56,7 +56,7 @@ class Session:
                 found += self.run(module, file, steps)
                 self.note(f"printing the result of {file}")
                 with self._timed("Output"):
-                    return self._asm(module) + "\n", found
+                    return self._asm(module).rstrip("\n") + "\n", found
             except ToolFailure as failure:
                 return None, [*found, *failure.diagnostics]
 
