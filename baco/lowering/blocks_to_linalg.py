@@ -74,13 +74,21 @@ def _place(dimension: int, type_: ir.Type) -> ir.Value:
     return arith.IndexCastOp(type_, linalg.IndexOp(axis).result).result
 
 
-def index_block(type_: ir.RankedTensorType, offset: ir.Value, strides: Sequence[ir.Value]) -> ir.Value:
-    """The block ``offset + sum of index[d] * strides[d]`` of i64."""
+def index_block(
+    type_: ir.RankedTensorType,
+    offset: ir.Value,
+    strides: Sequence[ir.Value],
+    wraps: Sequence[tuple[ir.Value, ir.Value, ir.Value] | None] = (),
+) -> ir.Value:
+    """The block ``offset + sum of index[d] * strides[d]`` of i64, and ``(start + index[d]) % modulus * stride`` where it wraps."""
 
     def body(_: ir.Value) -> ir.Value:
         total = offset
         for d, stride in enumerate(strides):
             total = arith.AddIOp(total, arith.MulIOp(_place(d, type_.element_type), stride).result).result
+        for d, (start, modulus, stride) in ((d, w) for d, w in enumerate(wraps) if w):
+            place = arith.RemSIOp(arith.AddIOp(start, _place(d, type_.element_type)).result, modulus).result
+            total = arith.AddIOp(total, arith.MulIOp(place, stride).result).result
         return total
 
     return elementwise(type_, [], [identity(type_.rank)], body).results[0]

@@ -18,17 +18,33 @@ Lookup = Callable[[ir.Value], ir.Value]
 
 
 @dataclass(frozen=True)
+class Wrap:
+    """What a dimension adds that starts over: ``(start + index) % modulus * stride``, with `start` from 0 up to `modulus`."""
+
+    start: Quantity
+    modulus: Quantity
+    stride: Quantity
+
+
+@dataclass(frozen=True)
 class Affine:
-    """``offset + sum of index[d] * strides[d]`` over a block of a shape; all in elements."""
+    """``offset + sum of index[d] * strides[d]`` over a block of a shape, and what dimensions that wrap add; all in elements."""
 
     offset: Quantity
     strides: tuple[Quantity, ...]
     shape: tuple[int, ...]
+    wraps: tuple[Wrap | None, ...] = ()
+    """One for each dimension, or none at all."""
+
+    @property
+    def wrapping(self) -> tuple[int, ...]:
+        """The dimensions that wrap."""
+        return tuple(d for d, w in enumerate(self.wraps) if w)
 
     @property
     def uniform(self) -> bool:
         """Whether every element is the same."""
-        return all(s == 0 for s in self.strides)
+        return all(s == 0 for s in self.strides) and not self.wrapping
 
 
 @dataclass(frozen=True)
@@ -87,18 +103,22 @@ class PointerAnalysis:
 
     def _expand_dims(self, op: ir.Operation) -> Affine | None:
         inner, axis = self.affine(op.operands[0]), ir.IntegerAttr(op.attributes["axis"]).value
-        return inner and Affine(inner.offset, (*inner.strides[:axis], 0, *inner.strides[axis:]), _shape(op.results[0]))
+        wraps = inner and inner.wraps and (*inner.wraps[:axis], None, *inner.wraps[axis:])
+        return inner and Affine(inner.offset, (*inner.strides[:axis], 0, *inner.strides[axis:]), _shape(op.results[0]), wraps)
 
     def _broadcast(self, op: ir.Operation) -> Affine | None:
         inner, shape = self.affine(op.operands[0]), _shape(op.results[0])
         if inner is None:
             return None
         strides = tuple(0 if old == 1 else s for s, old in zip(inner.strides, inner.shape, strict=True))
-        return Affine(inner.offset, strides, shape)
+        if any(inner.shape[d] == 1 != shape[d] for d in inner.wrapping):
+            return None
+        return Affine(inner.offset, strides, shape, inner.wraps)
 
     def _transpose(self, op: ir.Operation) -> Affine | None:
         inner, order = self.affine(op.operands[0]), list(ir.DenseI64ArrayAttr(op.attributes["order"]))
-        return inner and Affine(inner.offset, tuple(inner.strides[i] for i in order), _shape(op.results[0]))
+        wraps = inner and inner.wraps and tuple(inner.wraps[i] for i in order)
+        return inner and Affine(inner.offset, tuple(inner.strides[i] for i in order), _shape(op.results[0]), wraps)
 
     def _same(self, op: ir.Operation) -> Affine | None:
         return self.affine(op.operands[0])
@@ -108,6 +128,9 @@ class PointerAnalysis:
         return self.add(left, right) if left and right else None
 
     def _difference(self, op: ir.Operation) -> Affine | None:
+        modulus = _floor_remainder(op)
+        if modulus is not None:
+            return self._wrapped(op.operands[0], modulus, floor=True)
         left, right = (self.affine(v) for v in op.operands)
         return self.add(left, self._scaled(right, -1)) if left and right else None
 
@@ -117,16 +140,41 @@ class PointerAnalysis:
             return None
         return self._scaled(left, right.offset) if right.uniform else self._scaled(right, left.offset)
 
-    def add(self, left: Affine, right: Affine) -> Affine:
-        """The sum of two regular blocks of one shape; one of them may be a scalar."""
+    def _remainder(self, op: ir.Operation) -> Affine | None:
+        return self._wrapped(*op.operands, floor=False)
+
+    def _wrapped(self, value: ir.Value, modulus: ir.Value, *, floor: bool) -> Affine | None:
+        """A range that starts over: ``(start + index) % modulus``. Without `floor`, nobody means what is below zero."""
+        inner, by = self.affine(value), self.affine(modulus)
+        if inner is None or by is None or not by.uniform or inner.wrapping:
+            return None
+        moving = [d for d, s in enumerate(inner.strides) if s != 0]
+        if len(moving) != 1 or inner.strides[moving[0]] != 1:
+            return None
+        start, size = (self.a.value(q) for q in (inner.offset, by.offset))
+        rest = arith.RemSIOp(start, size).result
+        if floor:
+            rest = arith.SubIOp(start, arith.MulIOp(arith.FloorDivSIOp(start, size).result, size).result).result
+        wraps = tuple(Wrap(rest, by.offset, 1) if d == moving[0] else None for d in range(len(inner.shape)))
+        return Affine(0, (0,) * len(inner.shape), inner.shape, wraps)
+
+    def add(self, left: Affine | None, right: Affine | None) -> Affine | None:
+        """The sum of two regular blocks of one shape; one of them may be a scalar. None if it is not regular."""
+        if left is None or right is None:
+            return None
         if not left.shape or not right.shape:
             block, scalar = (right, left) if right.shape else (left, right)
             return replace(block, offset=self.a.add(block.offset, scalar.offset))
+        if set(left.wrapping) & set(right.wrapping):
+            return None
+        none = (None,) * len(left.shape)
+        wraps = tuple(x or y for x, y in zip(left.wraps or none, right.wraps or none, strict=True))
         strides = tuple(self.a.add(x, y) for x, y in zip(left.strides, right.strides, strict=True))
-        return Affine(self.a.add(left.offset, right.offset), strides, left.shape)
+        return Affine(self.a.add(left.offset, right.offset), strides, left.shape, wraps if any(wraps) else ())
 
     def _scaled(self, block: Affine, factor: Quantity) -> Affine:
-        return Affine(self.a.mul(block.offset, factor), tuple(self.a.mul(s, factor) for s in block.strides), block.shape)
+        wraps = tuple(w and replace(w, stride=self.a.mul(w.stride, factor)) for w in block.wraps)
+        return Affine(self.a.mul(block.offset, factor), tuple(self.a.mul(s, factor) for s in block.strides), block.shape, wraps)
 
     _OFFSETS: dict[str, Callable[[PointerAnalysis, ir.Operation], Affine | None]] = {  # noqa: RUF012  (filled once, below)
         "baco.make_range": _make_range,
@@ -140,6 +188,7 @@ class PointerAnalysis:
         "arith.addi": _sum,
         "arith.subi": _difference,
         "arith.muli": _product,
+        "arith.remsi": _remainder,
     }
 
     # Masks --------------------------------------------------------------------------------------------------------------------------
@@ -187,7 +236,7 @@ class PointerAnalysis:
     def _compare(self, op: ir.Operation) -> Bounds | None:
         left, right = (self.affine(v) for v in op.operands)
         kind = _PREDICATES.get(ir.IntegerAttr(op.attributes["predicate"]).value)
-        if left is None or right is None or kind is None:
+        if left is None or right is None or kind is None or left.wrapping or right.wrapping:
             return None
         if left.uniform:
             left, right, kind = right, left, _MIRRORED[kind]
@@ -214,6 +263,17 @@ class PointerAnalysis:
         "baco.broadcast": _broadcast_mask,
         "arith.cmpi": _compare,
     }
+
+
+def _floor_remainder(op: ir.Operation) -> ir.Value | None:
+    """What ``x - x // m * m`` divides by, if a difference is one: Python's remainder."""
+    value, product = op.operands
+    if isinstance(product.owner, ir.Block) or product.owner.name != "arith.muli":
+        return None
+    quotient, modulus = product.owner.operands
+    if isinstance(quotient.owner, ir.Block) or quotient.owner.name != "arith.floordivsi":
+        return None
+    return modulus if list(quotient.owner.operands) == [value, modulus] else None
 
 
 _PREDICATES = {

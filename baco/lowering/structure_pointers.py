@@ -18,18 +18,16 @@ where it does not. Program indices and grid sizes become six more arguments, aft
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from baco.dialects import instgem
 from baco.dialects.baco import Pointer
 from baco.dialects.mlir import DYNAMIC, arith, bufferization, func, ir, linalg, memref, scf, tensor
-from baco.lowering import blocks_to_linalg
+from baco.lowering import blocks_to_linalg, pointer_loops
 from baco.lowering.device_print import lower_print
 from baco.lowering.emit import Arithmetic, Quantity
-from baco.lowering.errors import UnsupportedOperation
-from baco.lowering.passes import get_hardware, kernel_of, location_of, register
+from baco.lowering.passes import get_hardware, kernel_of, register
 from baco.lowering.pointer_analysis import Affine, Bounds, PointerAnalysis
 from baco.lowering.rebuild import Rebuilder, argument_names, constant, new_function, retire
 
@@ -94,7 +92,7 @@ class RawPointer:
         return replace(self, regular=replace(self.regular, offset=values[0])) if self.regular else replace(self, offsets=values[0])
 
     def fixed(self) -> tuple[object, ...]:
-        return (self.base, self.regular and self.regular.strides)
+        return (self.base, self.regular and (self.regular.strides, self.regular.wraps))
 
 
 @register("structure-pointers")
@@ -148,8 +146,8 @@ def _add_pointer(r: Rebuilder, op: ir.OpView) -> None:
         start = Affine(before.offset, (), ())
         steps = None if step else _moved_by(r, r[op.offsets], before.offset)
         r.values[op.result] = RawPointer(before.buffer, block, step and r.analysis.add(step, start), steps)
-    elif before.regular and step:
-        r.values[op.result] = replace(before, regular=r.analysis.add(before.regular, step))
+    elif before.regular and step and (total := r.analysis.add(before.regular, step)):
+        r.values[op.result] = replace(before, regular=total)
     else:
         total = arith.AddIOp(_offset_block(r, before), r[op.offsets]).result
         r.values[op.result] = RawPointer(before.base, block, None, total)
@@ -167,7 +165,8 @@ def _offset_block(r: Rebuilder, pointer: RawPointer) -> ir.Value:
         return pointer.offsets
     type_ = ir.RankedTensorType.get(list(pointer.block.shape), ir.IntegerType.get_signless(64))
     strides = [r.a.value(s) for s in pointer.regular.strides]
-    return blocks_to_linalg.index_block(type_, r.a.value(pointer.regular.offset), strides)
+    wraps = [w and tuple(r.a.value(q) for q in (w.start, w.modulus, w.stride)) for w in pointer.regular.wraps]
+    return blocks_to_linalg.index_block(type_, r.a.value(pointer.regular.offset), strides, wraps)
 
 
 # Loading and storing -----------------------------------------------------------------------------------------------------------------
@@ -234,6 +233,13 @@ def _subview(r: Rebuilder, source: ir.Value, part: Part) -> ir.Value:
 
 def _load_part(r: Rebuilder, view: ir.Value, block: ir.RankedTensorType, part: Part, other: ir.Value | None) -> ir.Value:
     """A block whose `part` comes from memory and whose rest is `other` (zero if not given)."""
+    buffer = _filled_around(r, block, part, other)
+    memref.CopyOp(_subview(r, view, part), _subview(r, buffer, part))
+    return bufferization.ToTensorOp(block, buffer, restrict=True, writable=True).result
+
+
+def _filled_around(r: Rebuilder, block: ir.RankedTensorType, part: Part, other: ir.Value | None) -> ir.Value:
+    """A buffer for a block, filled with `other` if the part to load is not all of it."""
     buffer = memref.AllocOp(ir.MemRefType.get(list(block.shape), block.element_type), [], []).result
     partial = _is_partial(r, part, block.shape)
     if partial is not None:
@@ -241,8 +247,48 @@ def _load_part(r: Rebuilder, view: ir.Value, block: ir.RankedTensorType, part: P
         with ir.InsertionPoint(branch.then_block):
             linalg.fill(other if other is not None else _zero(block.element_type), outs=[buffer])
             scf.YieldOp([])
-    memref.CopyOp(_subview(r, view, part), _subview(r, buffer, part))
-    return bufferization.ToTensorOp(block, buffer, restrict=True, writable=True).result
+    return buffer
+
+
+def _load_wrapped(r: Rebuilder, _: ir.OpView, pointer: RawPointer, part: Part, buffer: ir.Value) -> None:
+    """A block of which one dimension starts over: loaded in as many pieces as there are starts, most often one."""
+    regular, (axis,) = pointer.regular, pointer.regular.wrapping
+    wrap, size = regular.wraps[axis], part.sizes[axis]
+    modulus = r.a.value(wrap.modulus)
+    pieces = arith.CeilDivSIOp(r.a.value(r.a.add(wrap.start, size)), modulus).result
+    loop = scf.ForOp(r.a.value(0), pieces, r.a.value(1))
+    with ir.InsertionPoint(loop.body):
+        passed = r.a.sub(arith.MulIOp(loop.induction_variable, modulus).result, wrap.start)
+        first = r.a.max(passed, 0)
+        last = r.a.min(r.a.add(passed, modulus), size)
+        # The view starts where the piece does along the axis, the block does not.
+        view = _unwrapped_view(r, pointer, r.a.sub(first, passed))
+        sizes = (*part.sizes[:axis], r.a.sub(last, first), *part.sizes[axis + 1 :])
+        target = Part((*part.starts[:axis], first, *part.starts[axis + 1 :]), sizes)
+        memref.CopyOp(_subview(r, view, Part(part.starts, sizes)), _subview(r, buffer, target))
+        scf.YieldOp([])
+
+
+def _load_unless_wrapped(r: Rebuilder, op: ir.OpView, pointer: RawPointer, part: Part, buffer: ir.Value) -> None:
+    """The same in one move if the block does not reach the end of its dimension, or else element by element."""
+    regular, (axis,) = pointer.regular, pointer.regular.wrapping
+    wrap = regular.wraps[axis]
+    end, modulus = (r.a.value(q) for q in (r.a.add(wrap.start, part.sizes[axis]), wrap.modulus))
+    branch = scf.IfOp(arith.CmpIOp(arith.CmpIPredicate.sle, end, modulus).result, has_else=True)
+    with ir.InsertionPoint(branch.then_block):
+        memref.CopyOp(_subview(r, _unwrapped_view(r, pointer, wrap.start), part), _subview(r, buffer, part))
+        scf.YieldOp([])
+    with ir.InsertionPoint(branch.else_block):
+        memref.CopyOp(_gathered(r, op, pointer), buffer)
+        scf.YieldOp([])
+
+
+def _unwrapped_view(r: Rebuilder, pointer: RawPointer, start: Quantity) -> ir.Value:
+    """The block in DRAM as if it did not wrap, from a place in the dimension that does."""
+    regular, (axis,) = pointer.regular, pointer.regular.wrapping
+    wrap = regular.wraps[axis]
+    strides = tuple(wrap.stride if d == axis else s for d, s in enumerate(regular.strides))
+    return _view(r, pointer.base, r.a.add(regular.offset, r.a.mul(start, wrap.stride)), strides, pointer.block)
 
 
 def _zero(element: ir.Type) -> ir.Value:
@@ -299,10 +345,27 @@ def _store(r: Rebuilder, op: ir.OpView) -> None:
 
 def _gather(r: Rebuilder, op: ir.OpView) -> None:
     pointer, bounds = r[op.pointer], r.analysis.bounds(op.mask)
-    if pointer.regular and bounds:
+    wrapping = pointer.regular.wrapping if pointer.regular else ()
+    if len(wrapping) == 1 and bounds and bounds.low[wrapping[0]] == 0:
+        part = _part(r, bounds)
+        buffer = _filled_around(r, pointer.block, part, r[op.other])
+        # A move on the chip starts at any row, but only at every DIM-th column.
+        load = _load_unless_wrapped if (pointer.block.rank, wrapping[0]) == (2, 1) else _load_wrapped
+        load(r, op, pointer, part, buffer)
+        r.values[op.result] = bufferization.ToTensorOp(pointer.block, buffer, restrict=True, writable=True).result
+        return
+    if pointer.regular and bounds and not wrapping:
         view = _view(r, pointer.base, pointer.regular.offset, pointer.regular.strides, pointer.block)
         r.values[op.result] = _load_part(r, view, pointer.block, _part(r, bounds), r[op.other])
         return
+    gathered = _gathered(r, op, pointer)
+    block = memref.AllocOp(gathered.type, [], []).result
+    memref.CopyOp(gathered, block)
+    r.values[op.result] = bufferization.ToTensorOp(pointer.block, block, restrict=True, writable=True).result
+
+
+def _gathered(r: Rebuilder, op: ir.OpView, pointer: RawPointer) -> ir.Value:
+    """A buffer of the host core with the elements of a load, fetched one by one."""
     gathered = memref.AllocOp(ir.MemRefType.get(list(pointer.block.shape), pointer.block.element_type), [], []).result
 
     def one(place: list[ir.Value], memory: ir.Value, address: ir.Value, wanted: ir.Value) -> None:
@@ -315,14 +378,12 @@ def _gather(r: Rebuilder, op: ir.OpView) -> None:
             scf.YieldOp([])
 
     _each_element(r, pointer, op.mask, one)
-    block = memref.AllocOp(gathered.type, [], []).result
-    memref.CopyOp(gathered, block)
-    r.values[op.result] = bufferization.ToTensorOp(pointer.block, block, restrict=True, writable=True).result
+    return gathered
 
 
 def _scatter(r: Rebuilder, op: ir.OpView) -> None:
     pointer, bounds = r[op.pointer], r.analysis.bounds(op.mask)
-    if pointer.regular and bounds:
+    if pointer.regular and bounds and not pointer.regular.wrapping:
         view = _view(r, pointer.base, pointer.regular.offset, pointer.regular.strides, pointer.block)
         _store_part(r, view, r[op.value], _part(r, bounds))
         return
@@ -368,116 +429,7 @@ def _each_element(
     nest([])
 
 
-# Control flow and the rest -----------------------------------------------------------------------------------------------------------
-
-_POINTERS = (BasePointer, StructuredPointer, RawPointer)
-
-
-def _for(r: Rebuilder, op: ir.OpView) -> None:
-    """Carry what moves of each carried pointer instead of the pointer."""
-    carried = [r[v] for v in list(op.operands)[3:]]
-    new = scf.ForOp(r[op.operands[0]], r[op.operands[1]], r[op.operands[2]], _flat(r, carried))
-    old_body = op.regions[0].blocks[0]
-    r.values[old_body.arguments[0]] = new.body.arguments[0]
-    _assign(r, old_body.arguments[1:], carried, new.body.arguments[1:])
-    with ir.InsertionPoint(new.body):
-        r.block(list(old_body.operations)[:-1])
-        _yield(r, old_body.operations[len(old_body.operations) - 1], carried, new.body.arguments[1:])
-    _assign(r, op.results, carried, new.results)
-
-
-def _flat(r: Rebuilder, carried: Sequence[object]) -> list[ir.Value]:
-    """The values that stand for what a loop carries."""
-    return list(itertools.chain.from_iterable([r.a.value(q) for q in c.moving] if isinstance(c, _POINTERS) else [c] for c in carried))
-
-
-def _while(r: Rebuilder, op: ir.OpView) -> None:
-    """As :func:`_for`. The new condition passes on all that is carried, each in its place, and then whatever else the old one does."""
-    before, after = (region.blocks[0] for region in op.regions)
-    carried = [r[v] for v in op.operands]
-    start = _flat(r, carried)
-    *tests, last = before.operations
-    # What the loop gives is known once the condition is read, so that the loop is made twice.
-    draft = scf.WhileOp([], start)
-    first = draft.regions[0].blocks.append(*(v.type for v in start), arg_locs=[op.location] * len(start))
-    _assign(r, before.arguments, carried, first.arguments)
-    with ir.InsertionPoint(first):
-        r.block(tests)
-        passed = [r[v] for v in list(last.operands)[1:]]
-        if any(isinstance(p, _POINTERS) and p.fixed() not in [c.fixed() for c in carried if isinstance(c, _POINTERS)] for p in passed):
-            raise UnsupportedOperation(_MADE_ANEW, location_of(last))
-        flat = list(first.arguments)
-        places = []
-        for value in _flat(r, passed):
-            if value not in flat:
-                flat.append(value)
-            places.append(flat.index(value))
-        with last.location:
-            scf.ConditionOp(r[last.operands[0]], flat)
-    new = scf.WhileOp([v.type for v in flat], start)
-    first.append_to(new.regions[0])
-    second = new.regions[1].blocks.append(*(v.type for v in flat), arg_locs=[op.location] * len(flat))
-    _assign(r, after.arguments, passed, [second.arguments[i] for i in places])
-    with ir.InsertionPoint(second):
-        r.block(list(after.operations)[:-1])
-        _yield(r, after.operations[len(after.operations) - 1], carried, second.arguments)
-    draft.operation.erase()
-    _assign(r, op.results, passed, [new.results[i] for i in places])
-
-
-def _assign(r: Rebuilder, old: Sequence[ir.Value], templates: list[object], flat: Sequence[ir.Value]) -> None:
-    values = iter(flat)
-    for o, template in zip(old, templates, strict=True):
-        if isinstance(template, _POINTERS):
-            r.values[o] = template.moved(tuple(itertools.islice(values, len(template.moving))))
-        else:
-            r.values[o] = next(values)
-
-
-_MADE_ANEW = "a pointer carried around a loop may only be advanced there, not made anew; make it before the loop."
-
-
-def _yield(r: Rebuilder, op: ir.OpView, carried: list[object], arguments: Sequence[ir.Value]) -> None:
-    flat: list[ir.Value] = []
-    for value, template in zip(op.operands, carried, strict=True):
-        new = r[value]
-        if isinstance(template, _POINTERS):
-            if new.fixed() != template.fixed():
-                raise UnsupportedOperation(_MADE_ANEW, location_of(op))
-            for moving in new.moving:
-                flat.append(_in_place(r.a.value(moving), arguments[len(flat)]))
-        else:
-            flat.append(_in_place(new, arguments[len(flat)]))
-    with op.location:
-        scf.YieldOp(flat)
-
-
-def _in_place(value: ir.Value, argument: ir.Value) -> ir.Value:
-    """A carried block's new value, in the place of the old one: a block has one place in memory all through a loop."""
-    if not isinstance(value.type, ir.RankedTensorType) or _updates(value, argument):
-        return value
-    return linalg.copy(value, outs=[argument])
-
-
-def _updates(value: ir.Value, argument: ir.Value) -> bool:
-    """Whether a value is an update of the carried block: its destination, or that of what it updates, is the block."""
-    if value == argument:
-        return True
-    owner = value.owner
-    if isinstance(owner, ir.Block):
-        return False
-    if owner.name.startswith("linalg."):
-        return _updates(owner.operands[len(owner.operands) - 1], argument)
-    if owner.name == "scf.for":
-        position = list(owner.results).index(value)
-        return _updates(owner.operands[3 + position], argument)
-    return False
-
-
-def _if(r: Rebuilder, op: ir.OpView) -> None:
-    if any(isinstance(r_.type, ir.DynamicType) for r_ in op.results):
-        raise UnsupportedOperation("a pointer cannot be chosen by a run-time condition; choose its offsets instead.", location_of(op))
-    Rebuilder.structured(r, op)
+# The rest ----------------------------------------------------------------------------------------------------------------------------
 
 
 def _program_id(r: Rebuilder, op: ir.OpView) -> None:
@@ -494,6 +446,7 @@ def _return(_: Rebuilder, op: ir.OpView) -> None:
 
 _HANDLERS = {
     **blocks_to_linalg.HANDLERS,
+    **pointer_loops.HANDLERS,
     "baco.print": lower_print,
     "baco.make_block_ptr": _make_block_ptr,
     "baco.offset_pointer": _offset_pointer,
@@ -505,8 +458,5 @@ _HANDLERS = {
     "baco.scatter": _scatter,
     "baco.program_id": _program_id,
     "baco.num_programs": _num_programs,
-    "scf.for": _for,
-    "scf.if": _if,
-    "scf.while": _while,
     "func.return": _return,
 }
