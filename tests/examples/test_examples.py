@@ -25,11 +25,12 @@ TUTORIALS = {path.stem: load(path) for path in sorted(EXAMPLES.glob("[0-9]*.py")
 
 
 def ways(cases):
-    """Each case on the simulator, on a machine of a size of its own, on the CPU path and in the interpreter."""
+    """Each case on the simulator, on a machine of a size of its own and with a depth of buffering of its own, and both other ways."""
     runs = []
     for i, case in enumerate(cases):
         name = "-".join(map(str, case)).replace(" ", "")
-        runs.append(pytest.param(case, {"hardware": GemminiConfig(dim=DIMS[i % len(DIMS)])}, id=f"{name}-dim{DIMS[i % len(DIMS)]}"))
+        dim, stages = DIMS[i % 4], 1 + (i + i // 4) % 4
+        runs.append(pytest.param(case, {"hardware": GemminiConfig(dim=dim), "num_stages": stages}, id=f"{name}-dim{dim}-stages{stages}"))
         runs += [pytest.param(case, {"backend": backend}, id=f"{name}-{backend}") for backend in ("cpu", "interpreter")]
     return pytest.mark.parametrize(("case", "options"), runs)
 
