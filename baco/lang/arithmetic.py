@@ -334,7 +334,10 @@ def compare(op: str, left: object, right: object) -> object:
 def unary(op: str, value: object) -> object:
     """``-x``, ``+x``, ``~x`` or ``not x``."""
     if not isinstance(value, _RUNTIME):
-        return {"-": operator.neg, "+": operator.pos, "~": operator.invert, "not": operator.not_}[op](value)
+        try:
+            return {"-": operator.neg, "+": operator.pos, "~": operator.invert, "not": operator.not_}[op](value)
+        except TypeError:
+            raise SemanticError(f"{op} does not apply to a {describe(value)}.") from None
     operand = _plain(value, op)
     if op == "+":
         return operand

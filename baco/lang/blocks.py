@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
 from baco.dialects.mlir import ir, tensor
-from baco.lang.arithmetic import Value, as_block, block_type, cast, materialise, promoted_sum, require, spread
+from baco.lang.arithmetic import Value, as_block, block_type, cast, fits, materialise, promoted_sum, require, spread
 from baco.lang.types import Block, DType, Product, Scalar, describe, float32, int8, int32
+
+MOST_ELEMENTS = 1 << 20
+"""Of a block, as in Triton."""
 
 
 def shape_of(shape: object, what: str) -> tuple[int, ...]:
@@ -16,6 +20,8 @@ def shape_of(shape: object, what: str) -> tuple[int, ...]:
     size = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,) if isinstance(shape, int) else shape
     ok = isinstance(size, tuple) and 1 <= len(size) <= 3 and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in size)
     require(ok, f"{what} must be one to three positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
+    count = math.prod(size)
+    require(count <= MOST_ELEMENTS, f"{what} is {count} elements; a block has at most {MOST_ELEMENTS}.")
     return size
 
 
@@ -32,7 +38,8 @@ def arange(start: object, end: object) -> Block:
     ok = all(isinstance(v, int) and not isinstance(v, bool) for v in (start, end))
     require(ok, f"bl.arange takes compile-time integers, not {describe(start)} and {describe(end)}.")
     require(start < end, f"bl.arange({start}, {end}) would be empty.")
-    shape = (end - start,)
+    require(fits(start, int32) and fits(end - 1, int32), f"bl.arange gives int32, which {start if start < -1 else end - 1} does not fit.")
+    shape = shape_of((end - start,), "the length of bl.arange")
     return Block(int32, shape, blocks.MakeRange(block_type(shape, int32), _i64(start), _i64(end)).result)
 
 

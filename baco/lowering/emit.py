@@ -22,7 +22,7 @@ class Arithmetic:
 
     def value(self, q: Quantity) -> ir.Value:
         """A quantity as an i64 value."""
-        return arith.ConstantOp(self._i64, q).result if isinstance(q, int) else q
+        return arith.ConstantOp(self._i64, wrapped(q)).result if isinstance(q, int) else q
 
     def i64(self, value: ir.Value) -> Quantity:
         """An index or i64 value as a quantity."""
@@ -80,6 +80,11 @@ class Arithmetic:
             return isa.float_bits(ir.FloatAttr(value.owner.attributes["value"]).value)
         bits = arith.BitcastOp(ir.IntegerType.get_signless(32), value).result
         return arith.ExtUIOp(self._i64, bits).result
+
+
+def wrapped(number: int) -> int:
+    """A number as 64 bits hold it: what is computed here wraps as what the program computes does."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 class Emitter(Arithmetic):

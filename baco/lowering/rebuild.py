@@ -22,6 +22,14 @@ class Rebuilder:
         self.values: dict[ir.Value, Any] = {}
 
     def __getitem__(self, old: ir.Value) -> Any:
+        """What stands for an old value.
+
+        Raises:
+            CompilationError: if the operation that made it has no counterpart.
+        """
+        if old not in self.values:
+            place = None if isinstance(old.owner, ir.Block) else SourceLocation.of(old.owner.location)
+            raise CompilationError("this pass has no counterpart for a value that is made here and used later.", place)
         return self.values[old]
 
     def block(self, operations: Iterable[ir.OpView]) -> None:

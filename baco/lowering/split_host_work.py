@@ -38,6 +38,7 @@ def run(module: ir.Module) -> None:
     """Rewrite the module's kernel."""
     kernel = kernel_of(module)
     _check_blocks_stay_put(kernel)
+    _forget_constants(kernel)
     _separate_results(kernel)
     _leave_before_use(kernel)
     _Splitter(module, kernel).run()
@@ -74,6 +75,13 @@ def _writes(op: ir.OpView) -> ir.Value:
 
 def _is_requantise(op: ir.OpView) -> bool:
     return REQUANTISE in op.operation.attributes
+
+
+def _forget_constants(kernel: func.FuncOp) -> None:
+    """A requantised constant has been folded into an operation that takes nothing from the accumulator: it is the host's like any other."""
+    for op in _work(kernel):
+        if _is_requantise(op) and len(op.operation.operands) != 2:
+            del op.operation.attributes[REQUANTISE]
 
 
 def _separate_results(kernel: func.FuncOp) -> None:
