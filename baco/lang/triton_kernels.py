@@ -17,7 +17,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from baco.lang.errors import CompilationError, CompileTimeAssertionFailure, LaunchError, SourceLocation, UnsupportedLanguageConstruct
-from baco.lang.jit import INTERPRETED, Grid, JITFunction
+from baco.lang.jit import INTERPRETED, Grid, JITFunction, Specialisation
 from baco.lang.source import NoCanonicalText, Signature, signature_text
 from baco.lang.types import KernelFacts
 
@@ -71,7 +71,30 @@ class TritonKernel(JITFunction):
         """
         if backend == INTERPRETED:
             raise LaunchError(f"kernel {self.__name__}: the interpreter runs BACO's language; use TRITON_INTERPRET=1 for a Triton kernel.")
+        arguments, keywords = self._placed(arguments, keywords)
         return super().run(*arguments, grid=grid, backend=backend, **keywords)
+
+    def warmup(self, *arguments: object, **keywords: Any) -> Specialisation:
+        """As :meth:`JITFunction.warmup`.
+
+        Raises: as :meth:`run`, but for what only a run can show.
+        """
+        arguments, keywords = self._placed(arguments, keywords)
+        return super().warmup(*arguments, **keywords)
+
+    def _placed(self, arguments: tuple[object, ...], keywords: dict[str, Any]) -> tuple[tuple[object, ...], dict[str, Any]]:
+        """Arguments in which a keyword `num_stages` is the kernel's parameter as well, where it has one."""
+        names = [p.name for p in self.parameters]
+        if "num_stages" not in names or "num_stages" not in keywords:
+            return arguments, keywords
+        count = names.index("num_stages") + 1
+        given = {p.name: p.default for p in self.parameters if p.default is not p.empty}
+        given |= {**dict(zip(names, arguments, strict=False)), **{n: v for n, v in keywords.items() if n in names}}
+        missing = [n for n in names[:count] if n not in given]
+        if missing:
+            raise LaunchError(f"kernel {self.__name__}: argument {missing[0]!r} is missing.")
+        rest = {n: v for n, v in keywords.items() if n not in names[:count] or n == "num_stages"}
+        return (*(given[n] for n in names[:count]), *arguments[count:]), rest
 
     def signature_of(self, bound: Mapping[str, Any]) -> Signature:
         signature = super().signature_of(bound)

@@ -83,7 +83,10 @@ def test_expressions(backend) -> None:
 
 
 def test_stages_and_remarks_point_at_the_triton_kernel() -> None:
-    special = baco.from_triton(tk.softmax_kernel).warmup(np.float32, np.float32, 23, 23, 5, 23, 32, 2)
+    kernel = baco.from_triton(tk.softmax_kernel)
+    special = kernel.warmup(np.float32, np.float32, 23, 23, 5, 23, 32, num_stages=2)
+    with pytest.raises(LaunchError, match="argument 'n_cols' is missing"):
+        kernel.warmup(np.float32, np.float32, 23, 23, 5, BLOCK_SIZE=32, num_stages=2)
     assert list(special.asm)[:3] == ["ttir", "baco", "linalg"]
     assert "tt.get_program_id" in special.asm["ttir"] and "tt." not in special.asm["baco"]
     assert special.compiled.remarks
