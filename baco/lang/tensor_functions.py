@@ -36,7 +36,9 @@ def from_linalg(module: Any) -> TensorFunction:
     Raises:
         baco.lowering.errors.CompilationError: if it is not such a module.
     """
-    return TensorFunction(str(module))
+    operation = getattr(module, "operation", None)
+    # With locations, so that remarks and errors name lines of the model.
+    return TensorFunction(operation.get_asm(enable_debug_info=True) if operation is not None else str(module))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Functions on whole tensors, written by hand and by torch-mlir, on the simulator and on the CPU path."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_a_quantised_model_from_pytorch(backend) -> None:
     hidden = np.maximum(product(x.numpy(), w.numpy()) + bias.numpy(), 0).astype(np.float32) * np.float32(0.01)
     np.testing.assert_array_equal(result.numpy(), product(np.clip(np.round(hidden), -128, 127).astype(np.int8), v.numpy()))
     if backend == "functional":
-        assert f.warmup().compiled.remarks
+        assert any(Path(r.split(":")[0]).name == Path(__file__).name for r in f.warmup().compiled.remarks)
         assert "linalg.matmul" in f.warmup().asm["tensors"]
 
 
