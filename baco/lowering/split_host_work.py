@@ -286,8 +286,19 @@ def _is_zero_fill(op: ir.OpView) -> bool:
 
 
 def _moves_rows(op: ir.OpView) -> bool:
-    """A copy whose rows are contiguous on both sides: what the DMA does."""
-    return op.operation.name == "memref.copy" and all(_has_unit_rows(ir.MemRefType(v.type)) for v in op.operation.operands)
+    """A copy whose rows are contiguous on both sides, and begin a row of the chip: what the DMA does."""
+    if op.operation.name != "memref.copy":
+        return False
+    return all(_has_unit_rows(ir.MemRefType(v.type)) and _begins_a_row(v) for v in op.operation.operands)
+
+
+def _begins_a_row(view: ir.Value) -> bool:
+    """Whether a view of a block starts at the block's first column: local addresses name rows, so a move cannot start inside one."""
+    while not isinstance(view.owner, ir.Block) and view.owner.name == "memref.subview":
+        if list(ir.DenseI64ArrayAttr(view.owner.attributes["static_offsets"]))[-1] != 0 and is_on_chip(view):
+            return False
+        view = view.owner.operands[0]
+    return True
 
 
 def _has_unit_rows(type_: ir.MemRefType) -> bool:
