@@ -67,7 +67,8 @@ def trans(input: object, *dims: object) -> Block:
     if not order:
         require(rank == 2, f"bl.trans needs the new order of the {rank} dimensions.")
         order = (1, 0)
-    require(sorted(order) == list(range(rank)), f"bl.trans: {order} is not an order of {rank} dimensions.")
+    ok = all(isinstance(i, int) for i in order) and sorted(order) == list(range(rank))
+    require(ok, f"bl.trans: {', '.join(map(describe, order))} is not an order of {rank} dimensions.")
     shape = tuple(block.shape[i] for i in order)
     attribute = ir.DenseI64ArrayAttr.get(list(order))
     return Block(block.dtype, shape, blocks.Transpose(block_type(shape, block.dtype), block.value, attribute).result)

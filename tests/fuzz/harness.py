@@ -86,10 +86,13 @@ def serve(judge: Callable[[Any], Outcome]) -> None:
 
 
 def faults(cases: Sequence[Any], outcomes: Sequence[Outcome]) -> list[tuple[Any, Outcome]]:
-    """The cases with an outcome that no input should have, one for each way of failing."""
+    """The cases with an outcome that no input should have, one for each way of failing.
+
+    MLIR's own parser ends the process on some texts, such as a linalg.map that lacks its body; baco-opt says so and lives.
+    """
     found: dict[str, tuple[Any, Outcome]] = {}
     for case, outcome in zip(cases, outcomes, strict=True):
-        if outcome.verdict not in FINE:
+        if outcome.verdict not in FINE and not (outcome.verdict == "dies" and outcome.detail.endswith("parsing k.mlir")):
             found.setdefault(f"{outcome.verdict} {outcome.detail[-200:]}", (case, outcome))
     return list(found.values())
 

@@ -37,6 +37,9 @@ def odd(x, n, KIND: bl.constexpr):
         ~(1, 2)  # noqa: B018
     if KIND == "range":
         bl.arange(-9223372036854775808, 4)
+    if KIND == "order":
+        block = bl.zeros((4, 4), bl.int8)
+        bl.trans(block, block, block)
     if KIND == "block":
         bl.zeros((100000, 100000), bl.int8)
 
@@ -47,6 +50,7 @@ def odd(x, n, KIND: bl.constexpr):
         ("negated module", "- does not apply to a"),
         ("inverted tuple", "~ does not apply to a tuple"),
         ("range", "bl.arange gives int32, which -9223372036854775808 does not fit"),
+        ("order", "bl.trans: 4x4 block of int8, 4x4 block of int8 is not an order of 2 dimensions"),
         ("block", "shape is 10000000000 elements; a block has at most 1048576"),
     ],
 )

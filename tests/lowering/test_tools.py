@@ -131,6 +131,7 @@ def test_a_reproducer_runs_what_failed(source, tmp_path) -> None:
     [
         ("opt", "func.func @k() {" + " scf.execute_region {" * 20000, "baco-opt: the process ended with SIGSEGV while parsing"),
         ("translate", 'llvm.func @f() attributes {passthrough = [["a", "b", "c"]]} { llvm.return }', "expected 'passthrough' to contain"),
+        ("opt", "linalg.map {a} ins(%x : f32) outs(%y : memref<f32>)", "baco-opt: the process ended with SIGSEGV while parsing"),
         ("translate", "func.func private @f() attributes {x = #baco<a>}", "k.mlir:1:"),
     ],
 )
