@@ -32,6 +32,10 @@ def _for(r: Rebuilder, op: ir.OpView) -> None:
     old_body = op.regions[0].blocks[0]
     r.values[old_body.arguments[0]] = new.body.arguments[0]
     _assign(r, old_body.arguments[1:], carried, new.body.arguments[1:])
+    last = old_body.operations[len(old_body.operations) - 1]
+    for template, argument, yielded in zip(carried, old_body.arguments[1:], last.operands, strict=True):
+        if hasattr(template, "offsets") and hasattr(template, "strides"):
+            r.signs.carry_forwards(yielded, argument, template.offsets, r[argument].offsets)
     with ir.InsertionPoint(new.body):
         r.block(list(old_body.operations)[:-1])
         _yield(r, old_body.operations[len(old_body.operations) - 1], carried, new.body.arguments[1:])

@@ -30,6 +30,7 @@ from baco.lowering.emit import Arithmetic, Quantity
 from baco.lowering.passes import get_hardware, kernel_of, register
 from baco.lowering.pointer_analysis import Affine, Bounds, PointerAnalysis
 from baco.lowering.rebuild import Rebuilder, argument_names, constant, new_function, retire
+from baco.lowering.signs import Signs
 
 GRID_ARGUMENTS = ("pid0", "pid1", "pid2", "num0", "num1", "num2")
 
@@ -108,6 +109,7 @@ def run(module: ir.Module) -> None:
     # Presets without the output-stationary dataflow are built without the transposer.
     rebuilder.has_transposer = not get_hardware(module).weight_stationary_only
     rebuilder.a = Arithmetic()
+    rebuilder.signs = Signs(rebuilder.grid)
     rebuilder.analysis = PointerAnalysis(rebuilder.__getitem__)
     for before, after in zip(old.arguments, new.arguments, strict=False):
         rebuilder.values[before] = BasePointer(after) if isinstance(before.type, Pointer) else after
@@ -188,12 +190,15 @@ def _block_view(r: Rebuilder, pointer: StructuredPointer) -> ir.Value:
 
 
 def _inside(r: Rebuilder, pointer: StructuredPointer, checked: list[int]) -> Bounds:
-    """How much of the block lies inside the parent tensor, where a check was asked for."""
-    high = []
+    """Which part of the block lies inside the parent tensor, where a check was asked for."""
+    low, high = [], []
     for axis, size in enumerate(pointer.block.shape):
-        left = r.a.sub(pointer.shape[axis], pointer.offsets[axis]) if checked[axis] else size
+        offset = pointer.offsets[axis]
+        left = r.a.sub(pointer.shape[axis], offset) if checked[axis] else size
         high.append(r.a.min(r.a.max(left, 0), size))
-    return Bounds((0,) * len(high), tuple(high))
+        before = checked[axis] and not r.signs.never_negative(offset)
+        low.append(r.a.min(r.a.max(r.a.sub(0, offset), 0), size) if before else 0)
+    return Bounds(tuple(low), tuple(high))
 
 
 @dataclass(frozen=True)

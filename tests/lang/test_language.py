@@ -284,3 +284,24 @@ def test_device_print_says_instance_and_place(backend, capsys) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[:4] == [*first, *rest]
     assert lines[4:] == [line.replace("(0, 0, 0)", "(1, 0, 0)") for line in [*first, *rest]]
+
+
+@baco.jit
+def window(x, y, top, left, n, B: bl.constexpr):
+    p = bl.make_block_ptr(x, (n, n), (n, 1), (top, left), (B, B), (1, 0))
+    block = bl.load(p, boundary_check=(0, 1))
+    rows, cols = bl.arange(0, B)[:, None], bl.arange(0, B)[None, :]
+    masked = bl.load(x + (top + rows) * n + (left + cols), mask=(cols >= -left) & (cols < n - left) & (rows >= -top) & (rows < n - top))
+    out = bl.make_block_ptr(y, (B, 2 * B), (2 * B, 1), (0, 0), (B, B), (1, 0))
+    identity = (rows == cols).to(bl.int8)
+    bl.store(out, bl.dot(identity, block))
+    bl.store(bl.advance(out, (0, B)), bl.dot(identity, masked))
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "interpreter"])
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (-3, 0), (0, -5), (-7, -9), (9, -2), (-16, 3)])
+def test_blocks_that_hang_over_any_edge(backend, top, left) -> None:
+    x, y = int8(rng, 20, 20), np.zeros((16, 32), np.int32)
+    window[(1,)](x, y, top, left, 20, B=16, backend=backend)
+    padded = np.pad(x, 16)[16 + top : 32 + top, 16 + left : 32 + left]
+    np.testing.assert_array_equal(y, np.hstack([padded, padded]))
