@@ -25,7 +25,7 @@ from baco.dialects.mlir import DYNAMIC, arith, func, ir, llvm, memref
 from baco.hardware import GemminiConfig
 from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.emit import Emitter
-from baco.lowering.errors import UnsupportedOperation
+from baco.lowering.errors import CompilationError, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
@@ -148,6 +148,8 @@ def read_and_written(kernel: func.FuncOp) -> set[ir.Value]:
 
 
 def _alloc(r: _Converter, op: ir.OpView) -> None:
+    if MEMORY not in op.operation.attributes:
+        raise CompilationError("this block has no place in a memory; run place-in-memories before this.", location_of(op))
     memory = ir.StringAttr(op.operation.attributes[MEMORY]).value
     if memory == ON_THE_WAY_OUT:
         r.views[op.result] = None

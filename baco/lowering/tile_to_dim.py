@@ -24,7 +24,8 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
-from baco.lowering.passes import get_hardware, kernel_of, register
+from baco.lowering.errors import CompilationError
+from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import LAYOUT, TILES
 from baco.lowering.rebuild import constant, known
 
@@ -42,9 +43,17 @@ def run(module: ir.Module) -> None:
     for op in list(_walk(kernel_of(module).entry_block)):
         tile = _TILERS.get(op.operation.name)
         if tile and HOST not in op.operation.attributes:
+            if not all(isinstance(v.type, ir.MemRefType) and v.type.rank == 2 for v in _blocks(op)):
+                reason = f"{op.operation.name} is not on two-dimensional buffers; run one-shot-bufferize and split-host-work before this."
+                raise CompilationError(reason, location_of(op))
             with ir.InsertionPoint(op), op.location:
                 tile(op, config)
             op.operation.erase()
+
+
+def _blocks(op: ir.OpView) -> list[ir.Value]:
+    """What an operation works on: its operands but for numbers."""
+    return [v for v in op.operation.operands if isinstance(v.type, ir.ShapedType)]
 
 
 def _walk(block: ir.Block) -> Iterator[ir.OpView]:

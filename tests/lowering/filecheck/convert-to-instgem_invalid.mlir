@@ -28,3 +28,11 @@ func.func @operands() {
   "instgem.mvin"() : () -> ()
   return
 }
+
+// -----
+
+func.func @placeless() {
+  // expected-error @+1 {{this block has no place in a memory; run place-in-memories before this.}}
+  %a = memref.alloc() : memref<16x16xi8>
+  return
+}
