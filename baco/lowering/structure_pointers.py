@@ -195,9 +195,11 @@ def _inside(r: Rebuilder, pointer: StructuredPointer, checked: list[int]) -> Bou
     for axis, size in enumerate(pointer.block.shape):
         offset = pointer.offsets[axis]
         left = r.a.sub(pointer.shape[axis], offset) if checked[axis] else size
-        high.append(r.a.min(r.a.max(left, 0), size))
         before = checked[axis] and not r.signs.never_negative(offset)
-        low.append(r.a.min(r.a.max(r.a.sub(0, offset), 0), size) if before else 0)
+        outside = r.a.min(r.a.max(r.a.sub(0, offset), 0), size) if before else 0
+        # A block that is known to lie wholly in front begins nowhere; MLIR wants even an empty part to begin inside its block.
+        low.append(0 if outside == size else outside)
+        high.append(0 if outside == size else r.a.min(r.a.max(left, 0), size))
     return Bounds(tuple(low), tuple(high))
 
 
