@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baco.toolchain import ToolError, zig
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -118,7 +120,11 @@ def _python() -> str | None:
 
 
 def _zig_clang() -> str | None:
-    text = _output([sys.executable, "-m", "ziglang", "cc", "--version"]) or ""
+    # Asked as compilations ask it, with the same cache folder.
+    try:
+        text = zig("cc", "--version", timeout=TIMEOUT).decode(errors="replace")
+    except ToolError:
+        return None
     match = re.search(r"clang version (\S+)", text)
     return f"clang {match[1]}" if match else None
 
