@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from baco.dialects.mlir import ir, linalg, scf
+from baco.dialects.mlir import bufferization, ir, linalg, scf
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import location_of
 from baco.lowering.rebuild import Handler, Rebuilder
@@ -95,8 +95,12 @@ _MADE_ANEW = "a pointer carried around a loop may only be advanced there, not ma
 
 def _yield(r: Rebuilder, op: ir.OpView, carried: list[object], arguments: Sequence[ir.Value]) -> None:
     flat: list[ir.Value] = []
+    # A block that moves to another one's place is set aside before anything is overwritten: two blocks may change places.
+    aside = {v: linalg.copy(r[v], outs=[_room(r[v])]) for v in op.operands if not _is_pointer(r[v]) and _is_other_block(r[v], arguments)}
     for value, template in zip(op.operands, carried, strict=True):
         new = r[value]
+        if value in aside and new != arguments[len(flat)]:
+            new = aside[value]
         if _is_pointer(template):
             if new.fixed() != template.fixed():
                 raise UnsupportedOperation(_MADE_ANEW, location_of(op))
@@ -106,6 +110,16 @@ def _yield(r: Rebuilder, op: ir.OpView, carried: list[object], arguments: Sequen
             flat.append(_in_place(new, arguments[len(flat)]))
     with op.location:
         scf.YieldOp(flat)
+
+
+def _is_other_block(value: ir.Value, arguments: Sequence[ir.Value]) -> bool:
+    """Whether a value is one of the blocks that a loop carries."""
+    return isinstance(value.type, ir.RankedTensorType) and any(value == a for a in arguments)
+
+
+def _room(block: ir.Value) -> ir.Value:
+    """Memory for a block like this one."""
+    return bufferization.AllocTensorOp(block.type, []).result
 
 
 def _in_place(value: ir.Value, argument: ir.Value) -> ir.Value:

@@ -305,3 +305,27 @@ def test_blocks_that_hang_over_any_edge(backend, top, left) -> None:
     window[(1,)](x, y, top, left, 20, B=16, backend=backend)
     padded = np.pad(x, 16)[16 + top : 32 + top, 16 + left : 32 + left]
     np.testing.assert_array_equal(y, np.hstack([padded, padded]))
+
+
+@baco.jit
+def fibonacci(x, y, n, B: bl.constexpr):
+    a, b = bl.load(x + bl.arange(0, B)), bl.load(y + bl.arange(0, B))
+    for _ in range(n):
+        a, b = b, a + b
+    p, q = a, b
+    for _ in range(n):
+        p, q = q, p
+    bl.store(x + bl.arange(0, B), p)
+    bl.store(y + bl.arange(0, B), q)
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "interpreter"])
+@pytest.mark.parametrize("n", [0, 1, 2, 7])
+def test_carried_blocks_may_change_places(backend, n) -> None:
+    x, y = rng.integers(-9, 9, (2, 8), dtype=np.int32)
+    a, b = x.copy(), y.copy()
+    for _ in range(n):
+        a, b = b, a + b
+    p, q = (b, a) if n % 2 else (a, b)
+    fibonacci[(1,)](x, y, n, B=8, backend=backend)
+    np.testing.assert_array_equal(np.stack([x, y]), np.stack([p, q]))
