@@ -45,7 +45,7 @@ def read_kernel(source: KernelSource, namespace: Mapping[str, Any], signature: S
     Raises:
         CompilationError: with the line and column of whatever is wrong.
     """
-    with context() as ctx:
+    with context():
         reader = _Reader(source, namespace, signature)
         token = semantic.FACTS.set(reader.facts)
         try:
@@ -54,11 +54,11 @@ def read_kernel(source: KernelSource, namespace: Mapping[str, Any], signature: S
                 reader.function(module)
         finally:
             semantic.FACTS.reset(token)
-        _verify(module, ctx)
+        _verify(module)
     return module, reader.facts
 
 
-def _verify(module: ir.Module, _: ir.Context) -> None:
+def _verify(module: ir.Module) -> None:
     try:
         module.operation.verify()
     except ir.MLIRError as error:

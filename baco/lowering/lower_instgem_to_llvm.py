@@ -15,7 +15,7 @@ from __future__ import annotations
 from baco import isa
 from baco.dialects import instgem
 from baco.dialects.mlir import arith, ir, llvm
-from baco.lowering.passes import register
+from baco.lowering.passes import operations_named, register
 
 _PREFIX = "instgem."
 
@@ -23,15 +23,7 @@ _PREFIX = "instgem."
 @register("lower-instgem-to-llvm")
 def run(module: ir.Module) -> None:
     """Rewrite every instgem operation of the module."""
-    found: list[ir.OpView] = []
-
-    def collect(op: ir.Operation) -> ir.WalkResult:
-        if op.name.startswith(_PREFIX):
-            found.append(op)
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(collect)
-    for op in found:
+    for op in operations_named(module, *(f"{_PREFIX}{name}" for name in (*instgem.OPERATIONS, "fence"))):
         with ir.InsertionPoint(op), op.location:
             name = op.operation.name.removeprefix(_PREFIX)
             if name == "fence":
