@@ -30,9 +30,12 @@ from baco.lang.types import KernelFacts
 if TYPE_CHECKING:
     from baco.dialects.mlir import ir
     from baco.lang.cache import Key
+    from baco.lowering.analysis import Requirements
     from baco.lowering.compiled import Compiled
     from baco.lowering.cpu import CpuProgram, CpuResult
     from baco.sim import RunResult
+    from baco.sim.counters import Counters
+    from baco.traffic import Traffic
 
 Grid = int | Sequence[int] | Callable[[dict[str, Any]], int | Sequence[int]]
 
@@ -59,6 +62,29 @@ class Specialisation:
     @property
     def program(self) -> Any:
         return self.compiled.program
+
+    @property
+    def requirements(self) -> Requirements:
+        """The rows of each memory that the program uses, and the least hardware that has them."""
+        return self._accelerated.requirements
+
+    def counters(self, grid: int | Sequence[int], **scalars: int | float) -> Counters:
+        """What a launch over `grid` would count, without running it; see :meth:`baco.lowering.compiled.Compiled.counters`."""
+        return self._accelerated.counters(grid, **scalars)
+
+    def traffic(self, grid: int | Sequence[int], **scalars: int | float) -> Traffic:
+        """The words that a launch over `grid` would move at every level, and its multiply-accumulates."""
+        return self._accelerated.traffic(grid, **scalars)
+
+    @property
+    def _accelerated(self) -> Compiled:
+        from baco.lowering.compiled import Compiled
+
+        if isinstance(self.compiled, Compiled):
+            return self.compiled
+        raise LaunchError(
+            f"kernel {self.signature.name} was compiled for the CPU, where nothing is counted; compile it for the accelerator."
+        )
 
 
 class Launchable:

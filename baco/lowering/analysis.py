@@ -1,8 +1,8 @@
 """What a compiled kernel does and needs, worked out from its instructions without running it.
 
     special = matmul.warmup(...)
-    special.compiled.counters((8, 8), M=512, N=512, K=512, ...)     # what the simulator would count
-    special.compiled.requirements                                   # rows of each memory, and the least hardware that has them
+    special.counters((8, 8), M=512, N=512, K=512, ...)     # what the simulator would count
+    special.requirements                                   # rows of each memory, and the least hardware that has them
 
 The kernel's instgem stage is walked with ranges for loops (:mod:`baco.lowering.intervals`); each instruction counts by the simulator's
 rules (:mod:`baco.sim.counters`), so the figures are equal to those of a run, all but the instructions of the host core. A kernel whose
@@ -21,6 +21,18 @@ from baco.hardware import GemminiConfig
 from baco.lowering.compiled import Compiled
 from baco.lowering.errors import CompilationError, SourceLocation
 from baco.lowering.intervals import Body, CannotAnalyse, Evaluator, Interval, NeedsOrder, Node, Reader, Undecided, Unknown, Value, number
+from baco.lowering.loop_counts import (
+    BYTES_READ,
+    BYTES_WRITTEN,
+    LOOP_CONV_WS_CONFIGS,
+    LOOP_WS_CONFIGS,
+    POINTERS,
+    UNROLLED,
+    Fields,
+    NotCounted,
+    loop_conv_ws,
+    loop_ws,
+)
 from baco.lowering.passes import kernel_of
 from baco.lowering.place_in_memories import ACCUMULATOR, ROWS, SCRATCHPAD
 from baco.lowering.rebuild import argument_names
@@ -29,7 +41,6 @@ from baco.sim.counters import Counters
 from baco.traffic import PLACES, Traffic
 
 _AXES = 3
-_BYTES_READ, _BYTES_WRITTEN = "bytes read", "bytes written"
 
 
 @dataclass(frozen=True)
@@ -81,18 +92,19 @@ def count(compiled: Compiled, grid: int | Sequence[int], scalars: Mapping[str, i
     sizes += (1,) * (_AXES - len(sizes))
     with context():
         module = ir.Module.parse(compiled.asm["instgem"])  # a name of its own, because the function does not keep its module alive
-        walk = _Walk(kernel_of(module), sizes, scalars)
+        walk = _Walk(kernel_of(module), sizes, scalars, compiled.config)
         counts = walk.grid()
     counts["flush"] += 1
     return Counters(
         instructions={i.name: counts[i.name] for i in isa.INSTRUCTIONS if counts[i.name]},
+        unrolled={i.name: counts[UNROLLED, i.name] for i in isa.INSTRUCTIONS if counts[UNROLLED, i.name]},
         traffic=Traffic(
             counts["macs"],
             {place: counts["reads", *place] for place in PLACES},
             {place: counts["writes", *place] for place in PLACES},
         ),
-        dram_bytes_read=counts[_BYTES_READ],
-        dram_bytes_written=counts[_BYTES_WRITTEN],
+        dram_bytes_read=counts[BYTES_READ],
+        dram_bytes_written=counts[BYTES_WRITTEN],
     )
 
 
@@ -116,7 +128,8 @@ class _Operand:
 class _Walk:
     """Counts instructions, body by body."""
 
-    def __init__(self, kernel: func.FuncOp, sizes: Sequence[int], scalars: Mapping[str, int | float]) -> None:
+    def __init__(self, kernel: func.FuncOp, sizes: Sequence[int], scalars: Mapping[str, int | float], config: GemminiConfig) -> None:
+        self.config = config
         self.program = Reader(kernel.entry_block)
         self.value = Evaluator(self.program)
         self.sizes = sizes
@@ -124,6 +137,8 @@ class _Walk:
         """A bit for each loop, by the index of its body; the axes of the grid have the lowest."""
         self.shrink: dict[int, int] = {}
         self.preloaded: tuple[_Operand, _Operand] | None = None
+        self.loop_configs: dict[str, Fields] = {}
+        """The last fields of each configuration of a loop instruction."""
         frame: dict[int, Value] = {}
         own = argument_names(kernel)
         for name, argument in zip(own, self.program.entry.arguments, strict=True):
@@ -259,10 +274,16 @@ class _Walk:
             return options[0] if options[0] == options[1] else options[0 if self.value.number(node.operands[0]) else 1]
         return 0
 
+    def loop_field(self, name: str, value: int) -> int:
+        """A field of a loop's configuration; of an address, 0 if it is null and 1 otherwise."""
+        return int(not self.is_null(value)) if name in POINTERS else self.value.number(value)
+
     def is_null(self, value: int) -> bool:
         """Whether a DRAM address is 0: computed ones point into arrays."""
         origin = self.program.made_by[value]
         node = origin and origin[0]
+        if node is not None and node.name == "arith.select":
+            return self.is_null(node.operands[1 if self.value.number(node.operands[0]) else 2])
         return node is not None and node.name == "arith.constant" and node.attributes["value"] == 0
 
 
@@ -324,10 +345,10 @@ def _mvin(load_id: int) -> Callable[[_Walk, Node], Counter]:
         to = walk.operand(fields, "local")
         read = 0 if walk.is_null(fields["dram"]) else to.words
         if not to.flags & isa.ACCUMULATOR_BIT:
-            counts = {("reads", "dram", tensor): read, ("writes", "scratchpad", tensor): to.words, _BYTES_READ: read}
+            counts = {("reads", "dram", tensor): read, ("writes", "scratchpad", tensor): to.words, BYTES_READ: read}
             return Counter(counts)
         size = 1 if walk.shrink.get(load_id) else 4
-        counts = {("reads", "dram", "outputs"): read, ("writes", "accumulator", "outputs"): to.words, _BYTES_READ: read * size}
+        counts = {("reads", "dram", "outputs"): read, ("writes", "accumulator", "outputs"): to.words, BYTES_READ: read * size}
         if to.flags & isa.ACCUMULATE_BIT:
             counts["reads", "accumulator", "outputs"] = to.words
         return Counter(counts)
@@ -342,7 +363,7 @@ def _mvout(walk: _Walk, node: Node) -> Counter:
     accumulator = source.flags & isa.ACCUMULATOR_BIT
     size = 4 if accumulator and source.flags & isa.FULL_WIDTH_BIT else 1
     place = ("accumulator", "outputs") if accumulator else ("scratchpad", "inputs")
-    return Counter({("reads", *place): source.words, ("writes", "dram", "outputs"): source.words, _BYTES_WRITTEN: source.words * size})
+    return Counter({("reads", *place): source.words, ("writes", "dram", "outputs"): source.words, BYTES_WRITTEN: source.words * size})
 
 
 def _preload(walk: _Walk, node: Node) -> Counter:
@@ -376,6 +397,26 @@ def _compute(preloaded: bool) -> Callable[[_Walk, Node], Counter]:
     return rule
 
 
+def _loop_config(walk: _Walk, node: Node) -> Counter:
+    """Remember the fields, of addresses only whether they are null, and of strides nothing: they do not change what is counted."""
+    fields = {name: walk.loop_field(name, value) for name, value in walk.fields(node).items() if not name.endswith("_stride")}
+    walk.loop_configs[node.name.removeprefix("instgem.")] = {**node.attributes, **fields}
+    return Counter()
+
+
+def _loop(names: Sequence[str], rule: Callable[[Fields, GemminiConfig], Counter]) -> Callable[[_Walk, Node], Counter]:
+    def counter(walk: _Walk, node: Node) -> Counter:
+        fields = {name: value for config in names for name, value in walk.loop_configs.get(config, {}).items()}
+        try:
+            return rule({**fields, **node.attributes}, walk.config)
+        except NotCounted as what:
+            raise CannotAnalyse(f"{what} is not analysed; run the kernel to count it.", SourceLocation.of(node.location)) from None
+        except KeyError:
+            raise CannotAnalyse("this loop has no configuration before it.", SourceLocation.of(node.location)) from None
+
+    return counter
+
+
 _COUNTERS: dict[str, Callable[[_Walk, Node], Counter]] = {
     "config_ex": _config_ex,
     "config_ld": _config_ld,
@@ -387,4 +428,7 @@ _COUNTERS: dict[str, Callable[[_Walk, Node], Counter]] = {
     "preload": _preload,
     "compute_preloaded": _compute(True),
     "compute_accumulated": _compute(False),
+    **dict.fromkeys((*LOOP_WS_CONFIGS, *LOOP_CONV_WS_CONFIGS), _loop_config),
+    "loop_ws": _loop(LOOP_WS_CONFIGS, loop_ws),
+    "loop_conv_ws": _loop(LOOP_CONV_WS_CONFIGS, loop_conv_ws),
 }

@@ -37,19 +37,22 @@ def arguments(m: int, n: int, k: int) -> dict[str, int | float]:
     stages=st.integers(1, 4),
     dim=st.sampled_from([4, 16, 32]),
     dtype=st.sampled_from([np.int8, np.int32]),
+    instructions=st.sampled_from(["primitive", "loops"]),
 )
-def test_counts_are_those_of_a_run(sizes, block, stages: int, dim: int, dtype) -> None:
+def test_counts_are_those_of_a_run(sizes, block, stages: int, dim: int, dtype, instructions: str) -> None:
     m, n, k = sizes
+    assume(instructions == "primitive" or (block[2] % dim == 0 and block[0] * block[1] <= 512 * dim))
     config = GemminiConfig(dim=dim)
     grid = (baco.cdiv(m, block[0]), baco.cdiv(n, block[1]))
     blocks = dict(zip(("BLOCK_M", "BLOCK_N", "BLOCK_K"), block, strict=True))
-    special = matmul.matmul.warmup(np.int8, np.int8, dtype, **arguments(m, n, k), **blocks, grid=grid, hardware=config, num_stages=stages)
-    expected = special.compiled.counters(grid, **arguments(m, n, k))
+    options = {"num_stages": stages, "instructions": instructions, "hardware": config}
+    special = matmul.matmul.warmup(np.int8, np.int8, dtype, **arguments(m, n, k), **blocks, grid=grid, **options)
+    expected = special.counters(grid, **arguments(m, n, k))
     a, b, c = np.ones((m, k), np.int8), np.ones((k, n), np.int8), np.zeros((m, n), dtype)
-    counted = matmul.launch(a, b, c, scale=0.01, block=block, num_stages=stages, hardware=config).counters
+    counted = matmul.launch(a, b, c, scale=0.01, block=block, **options).counters
     assert counted.traffic.differences(expected.traffic) == []
     assert replace(counted, host_instructions=0) == expected
-    assert special.compiled.traffic(grid, **arguments(m, n, k)).macs == counted.traffic.macs
+    assert special.traffic(grid, **arguments(m, n, k)).macs == counted.traffic.macs
 
 
 def test_large_launches_cost_no_more() -> None:
@@ -66,7 +69,7 @@ def test_requirements_are_the_least_hardware_that_compiles() -> None:
     blocks = {"BLOCK_M": 64, "BLOCK_N": 48, "BLOCK_K": 32}
 
     def compile_for(config: GemminiConfig):
-        return matmul.matmul.warmup(np.int8, np.int8, np.int8, **arguments(64, 64, 64), **blocks, hardware=config).compiled
+        return matmul.matmul.warmup(np.int8, np.int8, np.int8, **arguments(64, 64, 64), **blocks, hardware=config)
 
     needed = compile_for(GemminiConfig()).requirements
     assert (needed.scratchpad_rows, needed.accumulator_rows) == (64 * 2 + 32 * 3, 64 * 3)
