@@ -5,12 +5,14 @@ Before:
 
 After:
     llvm.mlir.global external @baco_arguments : !llvm.array<N x i64>     // grid sizes, then the kernel's arguments
+    llvm.mlir.global external @baco_instance : !llvm.array<3 x i64>      // the program instance that runs
     func.func @baco_main() {
       "instgem.flush"
       scf.for %pid2 ... { scf.for %pid1 ... { scf.for %pid0 ... { func.call @matmul(...) } } }
       "instgem.fence" }
 
-The loader fills `baco_arguments` before the start; the fence makes every result readable before the program says that it has ended.
+The loader fills `baco_arguments` before the start; the fence makes every result readable before the program says that it has ended. Each
+loop stores its counter in `baco_instance`, so that a simulator can say which program instance an instruction belongs to.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from baco.lowering.passes import get_hardware, kernel_of, register
 from baco.lowering.structure_pointers import GRID_ARGUMENTS
 
 ARGUMENTS = "baco_arguments"
+INSTANCE = "baco_instance"
 MAIN = "baco_main"
 _AXES = 3
 
@@ -34,49 +37,58 @@ def run(module: ir.Module) -> None:
     own = list(kernel.type.inputs)[: -len(GRID_ARGUMENTS)]
     slots = _AXES + len(own)
     with ir.InsertionPoint(module.body), kernel.location:
-        array = ir.Type.parse(f"!llvm.array<{slots} x i64>")
-        _global(array)
+        array = _global(ARGUMENTS, slots)
+        _global(INSTANCE, _AXES)
         main = func.FuncOp(MAIN, ([], []))
         with ir.InsertionPoint(main.add_entry_block()):
-            base = llvm.AddressOfOp(ir.Type.parse("!llvm.ptr"), ir.FlatSymbolRefAttr.get(ARGUMENTS)).result
-            values = [_slot(base, array, i, i64) for i in range(_AXES)]
-            arguments = [_slot(base, array, _AXES + i, t) for i, t in enumerate(own)]
+            base, instance = _address(ARGUMENTS), _address(INSTANCE)
+            values = [llvm.LoadOp(i64, _slot(base, array, i)).result for i in range(_AXES)]
+            # A float32 is the bit pattern in the low half of its slot.
+            arguments = [llvm.LoadOp(t, _slot(base, array, _AXES + i)).result for i, t in enumerate(own)]
             Emitter(get_hardware(module)).instruction("flush", skip=0)
-            _launch(kernel, arguments, values, [])
+            _launch(kernel, arguments, values, instance, [])
             Emitter(get_hardware(module)).fence()
             func.ReturnOp([])
 
 
-def _global(array: ir.Type) -> None:
+def _global(name: str, slots: int) -> ir.Type:
+    """Declare `slots` 8-byte slots, zeros; their type."""
+    array = ir.Type.parse(f"!llvm.array<{slots} x i64>")
     ir.Operation.create(
         "llvm.mlir.global",
         attributes={
             "global_type": ir.TypeAttr.get(array),
-            "sym_name": ir.StringAttr.get(ARGUMENTS),
+            "sym_name": ir.StringAttr.get(name),
             "linkage": ir.Attribute.parse("#llvm.linkage<external>"),
             "section": ir.StringAttr.get(".data"),
             "addr_space": ir.IntegerAttr.get(ir.IntegerType.get_signless(32), 0),
             "alignment": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 8),
-            "value": ir.Attribute.parse(f"dense<0> : tensor<{str(array).split('<')[1].split(' ')[0]}xi64>"),
+            "value": ir.Attribute.parse(f"dense<0> : tensor<{slots}xi64>"),
         },
         regions=1,
     )
+    return array
 
 
-def _slot(base: ir.Value, array: ir.Type, index: int, type_: ir.Type) -> ir.Value:
-    """The argument in an 8-byte slot; a float32 is the bit pattern in its low half."""
-    place = llvm.GEPOp(ir.Type.parse("!llvm.ptr"), base, [], [0, index], array, 0).result
-    return llvm.LoadOp(type_, place).result
+def _address(name: str) -> ir.Value:
+    return llvm.AddressOfOp(ir.Type.parse("!llvm.ptr"), ir.FlatSymbolRefAttr.get(name)).result
 
 
-def _launch(kernel: func.FuncOp, arguments: list[ir.Value], sizes: list[ir.Value], ids: list[ir.Value]) -> None:
+def _slot(base: ir.Value, array: ir.Type, index: int) -> ir.Value:
+    """The address of an 8-byte slot."""
+    return llvm.GEPOp(ir.Type.parse("!llvm.ptr"), base, [], [0, index], array, 0).result
+
+
+def _launch(kernel: func.FuncOp, arguments: list[ir.Value], sizes: list[ir.Value], instance: ir.Value, ids: list[ir.Value]) -> None:
     """Loops over the grid, the last axis outermost."""
     if len(ids) == _AXES:
         func.CallOp(kernel, [*arguments, *reversed(ids), *sizes])
         return
     i64 = ir.IntegerType.get_signless(64)
     zero, one = (arith.ConstantOp(i64, n).result for n in (0, 1))
-    loop = scf.ForOp(zero, sizes[_AXES - 1 - len(ids)], one)
+    axis = _AXES - 1 - len(ids)
+    loop = scf.ForOp(zero, sizes[axis], one)
     with ir.InsertionPoint(loop.body):
-        _launch(kernel, arguments, sizes, [*ids, loop.induction_variable])
+        llvm.StoreOp(loop.induction_variable, _slot(instance, ir.Type.parse(f"!llvm.array<{_AXES} x i64>"), axis))
+        _launch(kernel, arguments, sizes, instance, [*ids, loop.induction_variable])
         scf.YieldOp([])

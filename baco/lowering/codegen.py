@@ -5,6 +5,7 @@ LLVM IR is the only thing handed over, and its RoCC instructions are `.insn` inl
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from importlib import resources
@@ -16,8 +17,10 @@ FLAGS = ("-target", RISCV_TARGET, "-mcpu=generic_rv64+m+a+f+d+c", "-mabi=lp64d",
 """RV64GC, as Rocket runs it; medany because programs live at 0x80000000."""
 
 
-BARE = ("-O2", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-Wl,--gc-sections", "-nostdlib", "-static")
+BARE = ("-O2", "-g0", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-Wl,--gc-sections", "-nostdlib", "-static")
 """Nothing but the program and, of the runtime's functions, those that it calls."""
+_UNWINDING = re.compile(r"^\t\.cfi_.*\n", re.MULTILINE)
+"""Directives for unwinding the stack, which come with line numbers and which nothing in a program without an operating system reads."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ def assembly_of(llvm_ir: str) -> str:
     Raises:
         baco.toolchain.ToolError: if the compiler is missing or rejects its input.
     """
-    return _compiled(llvm_ir, "-S").decode()
+    return _UNWINDING.sub("", _compiled(llvm_ir, "-S").decode())
 
 
 def object_of(llvm_ir: str) -> bytes:
@@ -62,9 +65,8 @@ def generate(llvm_ir: str) -> MachineCode:
     """
     runtime = resources.files("baco.lowering") / "runtime"
     with tempfile.TemporaryDirectory(prefix="baco-") as folder, resources.as_file(runtime) as files:
-        source, assembly, elf = (Path(folder) / name for name in ("kernel.ll", "kernel.s", "kernel.elf"))
-        source.write_text(llvm_ir)
-        zig("cc", *FLAGS, "-O2", "-S", str(source), "-o", str(assembly))
+        assembly, elf = (Path(folder) / name for name in ("kernel.s", "kernel.elf"))
+        assembly.write_text(assembly_of(llvm_ir))
         sources = [str(assembly), str(files / "crt.S"), str(files / "math.c"), str(files / "print.c")]
         zig("cc", *FLAGS, *BARE, f"-Wl,-T,{files / 'link.ld'}", *sources, "-o", str(elf))
         return MachineCode(assembly.read_text(), elf.read_bytes())

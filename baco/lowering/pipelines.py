@@ -6,6 +6,7 @@ from baco.dialects.mlir import ir
 from baco.hardware import GemminiConfig
 from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
     add_entry,
+    attach_lines,
     choose_layouts,
     convert_to_instgem,
     copies_to_linalg,
@@ -73,6 +74,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         "expand-strided-metadata,lower-affine,arith-expand,convert-scf-to-cf,convert-math-to-llvm,convert-index-to-llvm",
         "finalize-memref-to-llvm,convert-arith-to-llvm,convert-func-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts",
         CLEAN,
+        "attach-lines",
     ),
     "linalg-to-cpu": (
         "drop-fences",
