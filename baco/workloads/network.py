@@ -35,6 +35,8 @@ class Network:
     name: str
     layers: tuple[Layer, ...]
     source: str = ""
+    left_out: tuple[tuple[str, int], ...] = ()
+    """Operations of the model that are no products, and how often each occurs: the table does not count them."""
 
     @property
     def macs(self) -> int:
@@ -42,9 +44,10 @@ class Network:
         return sum(layer.count * layer.problem.macs for layer in self.layers)
 
 
-def merge(name: str, problems: Iterable[Problem], source: str) -> Network:
+def merge(name: str, layers: Iterable[Problem | Layer], source: str, left_out: Iterable[tuple[str, int]] = ()) -> Network:
     """The network of these layers in order; equal ones become one layer, named after the first, with a count."""
     counts: dict[Problem, int] = {}
-    for problem in problems:  # a problem's name does not take part in its equality, so the first one's name stays
-        counts[problem] = counts.get(problem, 0) + 1
-    return Network(name, tuple(Layer(problem, count) for problem, count in counts.items()), source)
+    for entry in layers:  # a problem's name does not take part in its equality, so the first one's name stays
+        layer = entry if isinstance(entry, Layer) else Layer(entry)
+        counts[layer.problem] = counts.get(layer.problem, 0) + layer.count
+    return Network(name, tuple(Layer(problem, count) for problem, count in counts.items()), source, tuple(left_out))

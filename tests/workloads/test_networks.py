@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from baco.workload import DIMENSIONS
-from baco.workloads import UnknownNetwork, network
+from baco.workloads import NETWORKS, UnknownNetwork, network
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "workloads.json"
 
@@ -46,13 +46,54 @@ def test_unknown_network_names_the_known_ones():
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared table of layers is not here")
-def test_resnet50_agrees_with_the_shared_table():
-    theirs = {
-        (*(row[d] for d in DIMENSIONS), (row["Hstride"], row["Wstride"])): row["count"]
-        for row in json.loads(SHARED.read_text())["resnet50"]
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("resnet50", "resnet50"), ("unet", "unet"), ("retinanet", "retinanet"), ("bert-dosa", "bert")]
+)
+def test_tables_agree_with_the_shared_ones(ours, theirs):
+    rows = {
+        (*(row[d] for d in DIMENSIONS), (row["Hstride"], row["Wstride"])): row["count"] for row in json.loads(SHARED.read_text())[theirs]
     }
-    ours = {(*(getattr(layer.problem, d) for d in DIMENSIONS), layer.problem.stride): layer.count for layer in network("resnet50").layers}
-    assert ours == theirs
+    assert {(*(getattr(layer.problem, d) for d in DIMENSIONS), layer.problem.stride): layer.count for layer in network(ours).layers} == rows
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_has_a_source_and_layers_of_different_names(name):
+    net = network(name)
+    assert net.name == name and net.source
+    assert len({layer.name for layer in net.layers}) == len(net.layers)
+    assert len({layer.problem for layer in net.layers}) == len(net.layers)
+
+
+@pytest.mark.parametrize(
+    ("name", "macs"),
+    [
+        # Multiply-accumulates as the models' publishers state them or their parameters imply.
+        ("unet", 167_322_556_672),
+        ("mobilenetv2", 300_774_272),  # torchvision's documentation: 0.30 G
+        ("vit-b16", 17_563_828_224),  # torchvision's documentation: 17.56 G
+        ("deepbench-ocr", 9 * (480 * 48 * 16 + 240 * 24 * 16 * 32 + 120 * 12 * 32 * 64 + 60 * 6 * 64 * 128)),
+        ("deepbench-face", 9 * (54**2 * 3 * 64 + 54**2 * 64**2 + 27**2 * 128**2 + 14**2 * 128 * 256 + 7**2 * 256 * 512)),
+        # One multiply-accumulate a weight of a matrix and token: the published parameters less embeddings, biases and normalisations.
+        ("gpt2-decode", 124_439_808 - 1024 * 768 - 12 * (3 + 1 + 4 + 1 + 2 * 2) * 768 - 2 * 768 + 12 * 2 * 512 * 768),
+        ("llama2-7b-decode", 6_738_415_616 - 32000 * 4096 - (2 * 32 + 1) * 4096 + 32 * 2 * 512 * 4096),
+    ],
+)
+def test_networks_have_the_known_size(name, macs):
+    assert network(name).macs == macs
+
+
+def test_a_depthwise_convolution_is_one_problem_a_channel():
+    layer = next(layer for layer in network("mobilenetv2").layers if layer.name == "stage2.0.depthwise")
+    p = layer.problem
+    assert (p.R, p.S, p.P, p.Q, p.C, p.K, p.stride, layer.count) == (3, 3, 56, 56, 1, 1, (2, 2), 96)
+
+
+def test_a_step_of_a_language_model_reads_every_weight_once():
+    decode = {layer.name: layer for layer in network("llama2-7b-decode").layers}
+    assert all(layer.problem.P == 1 for layer in decode.values())
+    assert (decode["scores"].problem.K, decode["values"].problem.C) == (512, 512)
+    prefill = network("llama2-7b-prefill")
+    assert prefill.macs == 512 * (network("llama2-7b-decode").macs - 32000 * 4096) + 32000 * 4096
 
 
 def test_bert_has_the_products_of_an_encoder_block():
