@@ -204,6 +204,11 @@ def example(problem: Problem) -> tuple[NDArray[np.int8], NDArray[np.int8], float
 
 def reference(problem: Problem, inputs: NDArray[np.int8], weights: NDArray[np.int8], scale: float, relu: bool) -> NDArray[np.int8]:
     """What the layer should compute: int32 sums, one float32 product, rounded half to even, clamped to int8, then ReLU."""
+    return requantised(reference_sums(problem, inputs, weights), scale, relu)
+
+
+def reference_sums(problem: Problem, inputs: NDArray[np.int8], weights: NDArray[np.int8]) -> NDArray[np.int32]:
+    """The layer's sums of products, N x P x Q x K; `inputs` have their zero border."""
     p = problem
     sums = np.zeros((p.N, p.P, p.Q, p.K), np.float64)  # exact: sums of int8 products stay far below 2**53
     for r in range(p.R):
@@ -212,7 +217,12 @@ def reference(problem: Problem, inputs: NDArray[np.int8], weights: NDArray[np.in
             rows = slice(top, top + (p.P - 1) * p.stride[0] + 1, p.stride[0])
             columns = slice(left, left + (p.Q - 1) * p.stride[1] + 1, p.stride[1])
             sums += inputs[:, rows, columns].astype(np.float64) @ weights[r, s].astype(np.float64)
-    scaled = np.rint(sums.astype(np.int32).astype(np.float32) * np.float32(scale))
+    return sums.astype(np.int32)
+
+
+def requantised(sums: NDArray[np.int32], scale: float, relu: bool) -> NDArray[np.int8]:
+    """int32 sums as the accelerator stores them in int8."""
+    scaled = np.rint(sums.astype(np.float32) * np.float32(scale))
     return np.clip(scaled, 0 if relu else -128, 127).astype(np.int8)
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from baco.workload import Problem
+from baco.workloads.layers import convolution
 from baco.workloads.network import Network, merge
 
 SOURCE = "He et al., Deep Residual Learning, CVPR 2016, table 1, with torchvision's v1.5 strides; 224 x 224, batch 1"
@@ -17,21 +18,18 @@ WIDTHS = (64, 128, 256, 512)
 """Channels inside the bottlenecks of each stage."""
 EXPANSION = 4
 """Channels out of a bottleneck over channels inside it."""
+CLASSES = 1000
 
 
-def convolution(name: str, size: int, channels: int, filters: int, kernel: int, stride: int = 1) -> Problem:
-    """A square convolution on a `size` x `size` input, padded so that only the stride shrinks it."""
-    padding = kernel // 2
-    out = (size + 2 * padding - kernel) // stride + 1
-    return Problem(R=kernel, S=kernel, P=out, Q=out, C=channels, K=filters, stride=(stride,) * 2, padding=(padding,) * 2, name=name)
+def layers(size: int = 224, blocks: Sequence[int] = BLOCKS, widths: Sequence[int] = WIDTHS, classes: int = CLASSES) -> Iterator[Problem]:
+    """Every matrix or convolution layer, in the order in which they run; smaller networks of the same shape with other arguments.
 
-
-def layers() -> Iterator[Problem]:
-    """Every matrix or convolution layer, in the order in which they run."""
-    yield convolution("conv1", 224, 3, 64, kernel=7, stride=2)
-    size, channels = 56, 64  # after the stem and the 3x3 max pooling of stride 2
-    for stage, (blocks, width) in enumerate(zip(BLOCKS, WIDTHS, strict=True), start=1):
-        for block in range(blocks):
+    `size` is that of the square input image, of three channels. It is best divisible by 4 and by 2 for each stage after the first.
+    """
+    yield convolution("conv1", size, 3, widths[0], kernel=7, stride=2)
+    size, channels = size // 4, widths[0]  # after the stem and the 3x3 max pooling of stride 2
+    for stage, (count, width) in enumerate(zip(blocks, widths, strict=True), start=1):
+        for block in range(count):
             stride = 2 if stage > 1 and block == 0 else 1
             name = f"layer{stage}.{block}"
             yield convolution(f"{name}.conv1", size, channels, width, kernel=1)
@@ -40,7 +38,7 @@ def layers() -> Iterator[Problem]:
             if block == 0:
                 yield convolution(f"{name}.downsample", size, channels, EXPANSION * width, kernel=1, stride=stride)
             size, channels = size // stride, EXPANSION * width
-    yield Problem(C=channels, K=1000, name="fc")
+    yield Problem(C=channels, K=classes, name="fc")
 
 
 def resnet50() -> Network:
