@@ -9,17 +9,12 @@ parameter is given its type, a compile-time one (`bl.constexpr`) its value; `i64
 from __future__ import annotations
 
 import ast
-import contextlib
-import importlib.util
 import inspect
 import json
 import re
-import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,6 +25,7 @@ from baco.lang.errors import LaunchError
 from baco.lang.jit import JITFunction, Launchable, Specialisation
 from baco.lang.types import BY_NAME
 from baco.toolchain import atomic_write
+from baco.userfile import run_file
 
 TYPES = {
     **{f"i{t.bits}": t for t in BY_NAME.values() if t.name.startswith("int")},
@@ -83,7 +79,7 @@ def load_kernel(place: str) -> JITFunction:
     file, _, name = place.rpartition(":") if not place.endswith(".py") else (place, "", "")
     if not file:
         raise KernelFileError(f"{place!r} does not name a kernel; write FILE.py:NAME.")
-    kernels = {n: v for n, v in vars(_load(Path(file))).items() if isinstance(v, Launchable)}
+    kernels = {n: v for n, v in vars(run_file(Path(file), KernelFileError)).items() if isinstance(v, Launchable)}
     there = f"its kernels are {', '.join(kernels)}" if kernels else "it has none; put @baco.jit above the function"
     if not name:
         if len(kernels) != 1:
@@ -95,53 +91,20 @@ def load_kernel(place: str) -> JITFunction:
     return kernel if isinstance(kernel, JITFunction) else kernel.base
 
 
-def _load(path: Path) -> ModuleType:
-    """Run a file as a module. What it prints goes to standard error, because standard output is the compiler's."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise KernelFileError(f"{path}: there is no such Python file.")
-    module = importlib.util.module_from_spec(spec)
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)  # as `python FILE` does, so that the file finds its neighbours
-    sys.modules.setdefault(path.stem, module)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
-    except SyntaxError as error:
-        line = f"\n    {error.text.rstrip()}\n    {' ' * max((error.offset or 1) - 1, 0)}^" if error.text else ""
-        raise KernelFileError(f"{error.filename}:{error.lineno}:{error.offset}: {error.msg}.{line}") from None
-    except BaseException as error:  # noqa: BLE001  (whatever the file does, it is the person's; sys.exit too)
-        raise KernelFileError(_as_the_users(error, path)) from None
-    finally:
-        sys.path.remove(folder)
-        if sys.modules.get(path.stem) is module:
-            del sys.modules[path.stem]
-    return module
-
-
-def _as_the_users(error: BaseException, path: Path) -> str:
-    """An exception while the file ran, from the person's own frames on."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = next((i for i, f in enumerate(frames) if Path(f.filename) == path), len(frames))
-    place = f"{frames[own].filename}:{frames[own].lineno}: " if own < len(frames) else f"{path}: "
-    what = "".join(traceback.format_exception_only(error)).strip()
-    trail = "".join(traceback.format_list(frames[own:])).rstrip()
-    return f"{place}the file raised {what}\n{trail}"
-
-
-def compile_ahead(place: str, signature: str, hardware: GemminiConfig, num_stages: int = 1) -> Specialisation:
-    """Compile a kernel for a signature and a machine.
+def compile_ahead(
+    place: str, signature: str, hardware: GemminiConfig, num_stages: int = 1, instructions: str = "primitive"
+) -> Specialisation:
+    """Compile a kernel for a signature and a machine. `num_stages` and `instructions` mean what they do in a launch.
 
     Raises:
         KernelFileError: if there is no such kernel.
         SignatureError: if the signature does not fit it.
+        LaunchError: if there is no such choice of instructions.
         baco.lowering.errors.CompilationError: if it cannot be compiled.
     """
     kernel = load_kernel(place)
     arguments = stand_ins(signature, kernel.parameters, kernel.constexprs)
-    return kernel.warmup(hardware=hardware, num_stages=num_stages, **arguments)
+    return kernel.warmup(hardware=hardware, num_stages=num_stages, instructions=instructions, **arguments)
 
 
 def stand_ins(signature: str, parameters: Sequence[inspect.Parameter], constexprs: frozenset[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Networks as tables of distinct layers, derived from the networks' definitions: ``network("resnet50")``."""
+"""Networks as tables of distinct layers: the named ones, ``network("resnet50")``, and PyTorch models, ``from_torch(model, shape)``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from baco.workloads.bert import bert, bert_dosa
 from baco.workloads.deepbench import deepbench_face, deepbench_ocr
-from baco.workloads.errors import UnknownNetwork
+from baco.workloads.errors import UnknownNetwork, UnreadableModel
 from baco.workloads.language_models import gpt2_decode, gpt2_prefill, llama2_7b_decode, llama2_7b_prefill
 from baco.workloads.mobilenetv2 import mobilenetv2
 from baco.workloads.network import Layer, Network, merge
 from baco.workloads.resnet50 import resnet50
 from baco.workloads.retinanet import retinanet
+from baco.workloads.torch_model import from_file, from_torch
 from baco.workloads.unet import unet
 from baco.workloads.vit import vit_b16
 
@@ -44,4 +45,4 @@ def network(name: str) -> Network:
     return NETWORKS[name]()
 
 
-__all__ = ["NETWORKS", "Layer", "Network", "UnknownNetwork", "merge", "network"]
+__all__ = ["NETWORKS", "Layer", "Network", "UnknownNetwork", "UnreadableModel", "from_file", "from_torch", "merge", "network"]

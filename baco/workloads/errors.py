@@ -16,3 +16,7 @@ class UnknownNetwork(BacoError):
         close = difflib.get_close_matches(name.lower(), self.known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         super().__init__(f"there is no network {name!r}; the networks are {', '.join(self.known)}{hint}")
+
+
+class UnreadableModel(BacoError):
+    """A PyTorch model that cannot be read as a table of layers."""
