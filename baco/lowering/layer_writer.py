@@ -275,39 +275,45 @@ class LayerWriter:
         p, t = self.problem, self.tile
         row = p.K  # bytes from one input channel to the next
         axes = merge([Axis(t["C"], (1, row)), Axis(t["S"], (t["C"], p.C * row)), Axis(t["R"], (t["S"] * t["C"], p.S * p.C * row))])
-        origin = self._linear(
-            [
-                (self._origin(at, "R"), p.S * p.C * row),
-                (self._origin(at, "S"), p.C * row),
-                (self._origin(at, "C"), row),
-                (self._origin(at, "K"), 1),
-            ]
-        )
-        dram = self.e.add(self.weights, origin)
+        dram = self.e.add(self.weights, self._weight_origin(at))
         blocks = t["K"] // self.mapping.spatial_k
         self._load(1, axes, self._weight_base(at), dram, blocks, self.mapping.spatial_k, self.weight_rows // blocks)
 
-    def _load_inputs(self, at: Index) -> None:
+    def _weight_origin(self, at: Index) -> Quantity:
+        """Bytes from the first weight to the current tile's."""
+        p = self.problem
+        sizes = {"R": p.S * p.C * p.K, "S": p.C * p.K, "C": p.K, "K": 1}
+        return self._linear([(self._origin(at, d), size) for d, size in sizes.items()])
+
+    def _input_axes(self) -> list[Axis]:
+        """The rows of the input tile (steps: local rows, DRAM bytes)."""
         p, t = self.problem, self.tile
-        pixel, line = p.C, p.input_width * p.C
-        axes = merge(
+        line = p.input_width * p.C
+        return merge(
             [
-                *self._window_axes(1, t["Q"], self.width, 1, pixel),
+                *self._window_axes(1, t["Q"], self.width, 1, p.C),
                 *self._window_axes(0, t["P"], self.height, self.width, line),
                 Axis(t["N"], (self.height * self.width, p.input_height * line)),
             ]
         )
-        origin = self._linear(
-            [
-                (self._origin(at, "N"), p.input_height * line),
-                (self._origin(at, "P"), p.stride[0] * line),
-                (self._origin(at, "R"), p.dilation[0] * line),
-                (self._origin(at, "Q"), p.stride[1] * pixel),
-                (self._origin(at, "S"), p.dilation[1] * pixel),
-                (self._origin(at, "C"), 1),
-            ]
-        )
-        dram = self.e.add(self.inputs, origin)
+
+    def _input_origin(self, at: Index) -> Quantity:
+        """Bytes from the first input to the current tile's."""
+        p = self.problem
+        line = p.input_width * p.C
+        steps = {
+            "N": p.input_height * line,
+            "P": p.stride[0] * line,
+            "R": p.dilation[0] * line,
+            "Q": p.stride[1] * p.C,
+            "S": p.dilation[1] * p.C,
+            "C": 1,
+        }
+        return self._linear([(self._origin(at, d), step) for d, step in steps.items()])
+
+    def _load_inputs(self, at: Index) -> None:
+        axes, t = self._input_axes(), self.tile
+        dram = self.e.add(self.inputs, self._input_origin(at))
         blocks = t["C"] // self.mapping.spatial_c
         self._load(0, axes, self._input_base(at), dram, blocks, self.mapping.spatial_c, self.input_rows // blocks)
 

@@ -16,10 +16,15 @@ import numpy as np
 from baco import isa
 from baco.dialects.mlir import context, func, ir
 from baco.hardware import GemminiConfig
+from baco.lowering.choices import AUTO, LOOPS, PRIMITIVE
+from baco.lowering.errors import UnsupportedOperation
+from baco.lowering.layer_loops import LoopLayerWriter, NoLayerLoop
 from baco.lowering.layer_writer import LayerWriter, innermost
 from baco.lowering.passes import run_passes, set_hardware
 from baco.lowering.pipelines import CLEAN, Compiled, finish
 from baco.lowering.place_in_memories import set_rows
+from baco.lowering.remarks import add_remark
+from baco.lowering.select_loops import check_instructions
 from baco.lowering.structure_pointers import GRID_ARGUMENTS
 from baco.sim.program import Parameter
 from baco.workload import (
@@ -71,13 +76,25 @@ class CompiledMapping:
 
 
 def compile_mapping(
-    problem: Problem, mapping: Mapping, config: GemminiConfig, *, scale: float = 1.0, relu: bool = False
+    problem: Problem,
+    mapping: Mapping,
+    config: GemminiConfig,
+    *,
+    scale: float = 1.0,
+    relu: bool = False,
+    instructions: str = PRIMITIVE,
 ) -> CompiledMapping:
     """Compile one layer in the tiles and order of a mapping. Outputs are scaled, rounded and clamped to int8 on the way out.
 
+    `instructions` is one of :data:`baco.lowering.choices.INSTRUCTIONS`: primitive instructions, which do exactly what the mapping says;
+    loops, one loop_ws or loop_conv_ws for each tile (:mod:`baco.lowering.layer_loops` says how their accesses differ); or, with "auto",
+    loops where they can do the tiles and take fewer instructions, which the program's remarks tell.
+
     Raises:
         baco.workload.InvalidMapping: if the mapping breaks a rule or does not fit the machine.
+        UnsupportedOperation: if loops were asked for and cannot do the mapping's tiles.
     """
+    check_instructions(instructions)
     mapping.check(problem, config)
     _check_fields(problem, mapping)
     with context(), ir.Location.unknown():
@@ -90,13 +107,39 @@ def compile_mapping(
         names = [*(p.name for p in PARAMETERS), *GRID_ARGUMENTS]
         function.arg_attrs = [ir.DictAttr.get({"baco.name": ir.StringAttr.get(n)}) for n in names]
         with ir.InsertionPoint(function.add_entry_block()):
-            writer = LayerWriter(problem, mapping, config, list(function.arguments)[: len(PARAMETERS)], scale, relu)
+            buffers = list(function.arguments)[: len(PARAMETERS)]
+            writer = _writer(module, problem, mapping, config, buffers, scale, relu, instructions)
             writer.write()
             func.ReturnOp([])
         set_rows(module, writer.rows())
         run_passes(module, [CLEAN, "hoist-configs", CLEAN, "verify-stage"])
         compiled = finish(module, PARAMETERS, config, {"mapping": f"{problem}\n{mapping}\n"})
     return CompiledMapping(problem, mapping, compiled)
+
+
+def _writer(
+    module: ir.Module,
+    problem: Problem,
+    mapping: Mapping,
+    config: GemminiConfig,
+    buffers: list[ir.Value],
+    scale: float,
+    relu: bool,
+    instructions: str,
+) -> LayerWriter:
+    """What writes the layer in the instructions that were asked for."""
+    if instructions != PRIMITIVE:
+        try:
+            writer = LoopLayerWriter(problem, mapping, config, buffers, scale, relu)
+            if instructions == AUTO:
+                writer.check_cost()
+            add_remark(module, None, f"each tile of this layer becomes one {writer.form.instruction}")
+            return writer
+        except NoLayerLoop as reason:
+            if instructions == LOOPS:
+                raise UnsupportedOperation(f"this mapping cannot be done in loop instructions: {reason}.") from None
+            add_remark(module, None, f"this layer stays in primitive instructions: {reason}")
+    return LayerWriter(problem, mapping, config, buffers, scale, relu)
 
 
 def _check_fields(problem: Problem, mapping: Mapping) -> None:

@@ -65,14 +65,23 @@ LOOP_COMMANDS = 6
 """What the core issues for a loop: five configurations and the loop itself; load and store configurations leave the loop around it."""
 
 
-def set_instructions(module: ir.Module, choice: str) -> None:
-    """Record which instructions products become.
+def check_instructions(choice: str) -> None:
+    """Refuse what is no choice of instructions.
 
     Raises:
         CompilationError: if there is no such choice.
     """
     if choice not in choices.INSTRUCTIONS:
         raise CompilationError(f"instructions is one of {', '.join(choices.INSTRUCTIONS)}, not {choice!r}.")
+
+
+def set_instructions(module: ir.Module, choice: str) -> None:
+    """Record which instructions products become.
+
+    Raises:
+        CompilationError: if there is no such choice.
+    """
+    check_instructions(choice)
     with module.context:
         module.operation.attributes[INSTRUCTIONS] = ir.StringAttr.get(choice)
 

@@ -67,6 +67,8 @@ class Realised:
     """Accelerator instructions executed, by name."""
     seconds: float
     """Compilation and simulation."""
+    remarks: tuple[str, ...] = ()
+    """What the compiler decided about its instructions."""
 
     @property
     def rows(self) -> list[Row]:
@@ -83,6 +85,11 @@ class Realised:
     @property
     def correct(self) -> bool:
         return self.wrong_elements == 0
+
+    @property
+    def loops(self) -> bool:
+        """Whether loop instructions do its tiles: they order the work inside a tile themselves, and may count differently for that."""
+        return any(name in self.instructions for name in ("loop_ws", "loop_conv_ws"))
 
     @property
     def equal(self) -> bool:
@@ -102,6 +109,7 @@ class Realised:
             "counted": self.counted.to_dict(),
             "differences": self.predicted.differences(self.counted),
             "instructions": self.instructions,
+            "remarks": list(self.remarks),
         }
 
 
@@ -133,11 +141,14 @@ def realise(
     layers: Sequence[str] | Literal["all"] | None = None,
     out: Path | str | None = None,
     progress: Callable[[str], None] | None = None,
+    instructions: str = "primitive",
 ) -> list[Realised]:
     """Compile and run layers of a result (those named, "all", or by default the smallest of each kind) on its hardware.
 
     In the paper space the programs run on the smallest buildable machine that holds the chosen mappings. With `out`, each layer's ELF and
     stage texts go to `out/kernels/<layer>/`, and the comparison to `out/realised.json`. `progress` is told what is being done.
+    `instructions` is what does the tiles: "primitive" instructions, as the model counts them, Gemmini's "loops", or with "auto" the cheaper
+    (:mod:`baco.lowering.layer_loops`).
     """
     if layers == "all":
         layers = [r.layer.name for r in result.layers]
@@ -147,7 +158,7 @@ def realise(
     for entry in chosen:
         if progress:
             progress(f"compiling and running {entry.layer.name} ({entry.layer.kind})")
-        done.append(realise_layer(entry, config, Path(out) / KERNELS if out is not None else None))
+        done.append(realise_layer(entry, config, Path(out) / KERNELS if out is not None else None, instructions=instructions))
     if out is not None:
         _write(Path(out) / REALISED_FILE, json.dumps([layer.to_dict() for layer in done], indent=1) + "\n")
     return done
@@ -165,13 +176,15 @@ def buildable(layers: Sequence[LayerResult]) -> GemminiConfig:
     return space.config(side, accumulator, scratchpad)
 
 
-def realise_layer(entry: LayerResult, config: GemminiConfig, kernels: Path | None = None, relu: bool = True) -> Realised:
+def realise_layer(
+    entry: LayerResult, config: GemminiConfig, kernels: Path | None = None, relu: bool = True, instructions: str = "primitive"
+) -> Realised:
     """Compile the layer's mapping, run it on random tensors, and compare outputs and counts."""
     from baco.lowering.mapping_program import compile_mapping
 
     problem, started = entry.problem, time.monotonic()
     inputs, weights, scale = example(problem)
-    compiled = compile_mapping(problem, entry.mapping, config, scale=scale, relu=relu)
+    compiled = compile_mapping(problem, entry.mapping, config, scale=scale, relu=relu, instructions=instructions)
     if kernels is not None:
         write_kernel(kernels / re.sub(r"[^\w.-]+", "_", problem.name or "layer"), compiled.asm, compiled.program.elf)
     outputs, run = compiled.run(inputs, weights)
@@ -186,6 +199,7 @@ def realise_layer(entry: LayerResult, config: GemminiConfig, kernels: Path | Non
         wrong_elements=int((outputs != reference(problem, inputs, weights, scale, relu)).sum()),
         instructions=dict(run.counters.instructions),
         seconds=time.monotonic() - started,
+        remarks=compiled.compiled.remarks,
     )
 
 

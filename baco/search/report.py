@@ -135,7 +135,8 @@ def print_result(result: ExploreResult, console: Console | None = None) -> None:
 def realised_table(layer: Realised) -> Table:
     """Predicted beside counted, for one layer that ran."""
     verdict = "equal to NumPy" if layer.correct else f"{layer.wrong_elements} ELEMENTS DIFFER FROM NUMPY"
-    table = Table(title=f"{layer.name}, {layer.kind}: result {verdict}, {layer.seconds:.1f} s", title_justify="left")
+    title = f"{layer.name}, {layer.kind}: result {verdict}, {layer.seconds:.1f} s" + "".join(f"; {remark}" for remark in layer.remarks)
+    table = Table(title=title, title_justify="left")
     table.add_column("figure")
     for heading in ("predicted", "counted", ""):
         table.add_column(heading, justify="right")
@@ -151,3 +152,5 @@ def print_realised(layers: Sequence[Realised], console: Console | None = None) -
         console.print(realised_table(layer))
     good = sum(layer.correct and layer.equal for layer in layers)
     console.print(f"{good} of {len(layers)} layers ran with the right result and exactly the predicted accesses.", highlight=False)
+    if any(layer.loops and not layer.equal for layer in layers):
+        console.print("Loop instructions order the work inside a tile themselves; what that changes is in the tables.", highlight=False)
