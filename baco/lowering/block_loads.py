@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, ir
-from baco.lowering.place_in_memories import SLOTS
+from baco.lowering.place_in_memories import KEPT, SLOTS
 from baco.lowering.rebuild import known
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
 
@@ -50,17 +50,31 @@ def nested(op: ir.Operation) -> Iterator[ir.Operation]:
                 yield from nested(inner.operation)
 
 
-def loaded_blocks(loop: ir.OpView) -> Iterator[tuple[ir.OpView, list[ir.Operation]]]:
-    """Every block that a loop loads, with its steps."""
-    body = body_of(loop)
-    position = {op.operation: i for i, op in enumerate(body.operations)}
+def loaded_blocks(body: ir.Block) -> Iterator[tuple[ir.OpView, list[ir.Operation]]]:
+    """Every block that is allocated and loaded in a body, with its steps."""
     for op in body.operations:
-        if op.operation.name != "memref.alloc" or SLOTS in op.operation.attributes:
-            continue
-        touching = sorted({_ancestor(user, body) for user in users(op.result)}, key=position.__getitem__)
-        steps = list(_leading_steps(touching, op.result))
-        if any(inner.name == "memref.copy" for step in steps for inner in nested(step)):
-            yield op, steps
+        if op.operation.name == "memref.alloc" and SLOTS not in op.operation.attributes:
+            steps = _load_of(op.result, op.result, body)
+            if steps:
+                yield op, steps
+
+
+def kept_blocks(body: ir.Block) -> Iterator[tuple[ir.OpView, list[ir.Operation]]]:
+    """The allocations of blocks that are kept resident (:mod:`baco.lowering.keep_resident`) and that a body loads, with its steps."""
+    for op in body.operations:
+        owner = op.operation.operands[0].owner if op.operation.name == "memref.subview" else None
+        if owner is not None and not isinstance(owner, ir.Block) and KEPT in owner.attributes:
+            steps = _load_of(op.result, owner.operation.results[0], body)
+            if steps:
+                yield owner, steps
+
+
+def _load_of(view: ir.Value, block: ir.Value, body: ir.Block) -> list[ir.Operation]:
+    """The steps that fill a view of a block, none if it is not loaded."""
+    position = {op.operation: i for i, op in enumerate(body.operations)}
+    touching = sorted({_ancestor(user, body) for user in users(view)}, key=position.__getitem__)
+    steps = list(_leading_steps(touching, block))
+    return steps if any(inner.name == "memref.copy" for step in steps for inner in nested(step)) else []
 
 
 def users(buffer: ir.Value) -> Iterator[ir.Operation]:
@@ -96,11 +110,12 @@ def _is_step(op: ir.Operation, block: ir.Value) -> bool:
         return root(op.operands[1]) == block
     if op.name == "scf.if":
         inside = [inner.operation for region in op.regions for b in region for inner in b.operations]
-        return not op.results and all(_is_step(o, block) or _is_pure(o) or o.name == "scf.yield" for o in inside)
+        return not op.results and all(_is_step(o, block) or is_pure(o) or o.name == "scf.yield" for o in inside)
     return False
 
 
-def _is_pure(op: ir.Operation) -> bool:
+def is_pure(op: ir.Operation) -> bool:
+    """Whether an operation only computes: an address, a size, a view."""
     return op.name.startswith(_PURE) or op.name in _VIEWS
 
 
@@ -121,7 +136,7 @@ def block_load(loop: ir.OpView, alloc: ir.OpView, steps: list[ir.Operation]) -> 
         if op in needed:
             continue
         needed.add(op)
-        if op not in steps and not _is_pure(op):
+        if op not in steps and not is_pure(op):
             raise CannotMove(f"its address or size comes from {op.name}, which is known only when the iteration is there")
         for value in (v for inner in nested(op) for v in inner.operands):
             owner = value.owner
@@ -157,6 +172,12 @@ def _check_order(loop: ir.OpView, sources: set[ir.Value]) -> None:
             raise CannotMove("a loop instruction in the same loop chooses its own rows")
         if op.name == "memref.copy" and not is_on_chip(op.operands[1]) and root(op.operands[1]) in sources:
             raise CannotMove("the loop stores to the array it loads from")
+
+
+def is_changed(block: ir.Value, steps: list[ir.Operation]) -> bool:
+    """Whether a block is written after the steps that load it. Whatever writes has its destination last."""
+    inside = {inner for step in steps for inner in nested(step)}
+    return any(root(user.operands[len(user.operands) - 1]) == block for user in users(block) if user not in inside)
 
 
 def surely_runs(lower: ir.Value, upper: ir.Value) -> bool:

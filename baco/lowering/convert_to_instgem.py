@@ -27,7 +27,7 @@ from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import CompilationError, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
-from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape
+from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape, slot_rows
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
 from baco.lowering.tile_to_dim import HOST, OVERWRITE, VIEWS, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
 
@@ -54,6 +54,8 @@ class OnChip:
     row: ir.Value | int = 0
     column: ir.Value | int = 0
     leaving: Requantised | None = None
+    slot_rows: int = 0
+    """Rows from one copy of the block to the next, where it has several."""
 
     def block_stride(self, dim: int) -> int:
         """Rows from a DIM-wide column block to the next."""
@@ -156,7 +158,8 @@ def _alloc(r: _Converter, op: ir.OpView) -> None:
         return
     row = ir.IntegerAttr(op.operation.attributes[ROW]).value
     tiled = LAYOUT in op.operation.attributes and ir.StringAttr(op.operation.attributes[LAYOUT]).value == TILES
-    r.views[op.result] = OnChip(memory, row, block_shape(op), tiled, 2 if memory == ACCUMULATOR else _load_id(op.result))
+    load_id = 2 if memory == ACCUMULATOR else _load_id(op.result)
+    r.views[op.result] = OnChip(memory, row, block_shape(op), tiled, load_id, slot_rows=slot_rows(op, r.config.dim))
 
 
 def _load_id(block: ir.Value) -> int:
@@ -209,7 +212,7 @@ def _subview(r: _Converter, op: ir.OpView) -> None:
     offsets = [r[operands.pop(0)] if o == DYNAMIC else o for o in ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"])]
     *slots, rows, cols = (o if isinstance(o, int) else e.i64(o) for o in offsets)
     for slot in slots:
-        source = replace(source, start=e.add(source.start, e.mul(slot, source.copy_rows(r.config.dim))))
+        source = replace(source, start=e.add(source.start, e.mul(slot, source.slot_rows)))
     if isinstance(source, InDram):
         moved = e.add(e.mul(rows, source.row_stride), e.mul(cols, source.element_bytes))
         r.views[op.result] = replace(source, address=e.add(source.address, moved))

@@ -20,30 +20,22 @@ leaves as many as it can.
 from __future__ import annotations
 
 from baco.dialects.mlir import arith, ir, scf
-from baco.lowering.block_loads import BlockLoad, CannotMove, block_load, clone_slice, loaded_blocks, nested, surely_runs, users
+from baco.lowering.block_loads import BlockLoad, CannotMove, block_load, body_of, clone_slice, is_changed, loaded_blocks, surely_runs
 from baco.lowering.passes import kernel_of, register
 from baco.lowering.pipeline_loads import loops_inside_out
-from baco.lowering.tile_to_dim import root
 
 
 @register("hoist-loads")
 def run(module: ir.Module) -> None:
     """Rewrite the loops of the module's kernel."""
     for loop in list(loops_inside_out(kernel_of(module).entry_block)):
-        for alloc, steps in list(loaded_blocks(loop)):
+        for alloc, steps in list(loaded_blocks(body_of(loop))):
             try:
                 load = block_load(loop, alloc, steps)
             except CannotMove:
                 continue
-            if not load.varies and not _is_changed(load):
+            if not load.varies and not is_changed(alloc.result, steps):
                 _hoist(loop, load)
-
-
-def _is_changed(load: BlockLoad) -> bool:
-    """Whether the loop writes the block after it is loaded. Whatever writes has its destination last."""
-    block = load.alloc.result
-    steps = {inner for step in load.steps for inner in nested(step)}
-    return any(root(user.operands[len(user.operands) - 1]) == block for user in users(block) if user not in steps)
 
 
 def _hoist(loop: ir.OpView, load: BlockLoad) -> None:

@@ -36,10 +36,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, memref, scf
-from baco.lowering.block_loads import BlockLoad, CannotMove, block_load, body_of, clone_slice, loaded_blocks, move_freely, nested
+from baco.lowering.block_loads import (
+    BlockLoad,
+    CannotMove,
+    block_load,
+    body_of,
+    clone_slice,
+    kept_blocks,
+    loaded_blocks,
+    move_freely,
+    nested,
+)
 from baco.lowering.errors import CompilationError
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
-from baco.lowering.place_in_memories import ACCUMULATOR, SCRATCHPAD, SLOTS, allocations, memory_of, rows_of
+from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, SCRATCHPAD, SLOTS, allocations, memory_of, rows_of, rows_taken
 from baco.lowering.rebuild import constant
 from baco.lowering.remarks import add_remark
 
@@ -60,11 +70,16 @@ def set_num_stages(module: ir.Module, stages: int) -> None:
         module.operation.attributes[NUM_STAGES] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), stages)
 
 
+def get_num_stages(module: ir.Module) -> int:
+    """How many stages pipelines get; 1 where the module does not say."""
+    attributes = module.operation.attributes
+    return ir.IntegerAttr(attributes[NUM_STAGES]).value if NUM_STAGES in attributes else 1
+
+
 @register("pipeline-loads")
 def run(module: ir.Module) -> None:
     """Rewrite the loops of the module's kernel."""
-    attributes = module.operation.attributes
-    stages = ir.IntegerAttr(attributes[NUM_STAGES]).value if NUM_STAGES in attributes else 1
+    stages = get_num_stages(module)
     if stages > 1:
         for loop in list(loops_inside_out(kernel_of(module).entry_block)):
             _Pipeliner(module, loop).run(stages)
@@ -101,7 +116,7 @@ class _Pipeliner:
 
     def run(self, stages: int) -> None:
         loads = []
-        for alloc, steps in loaded_blocks(self.loop):
+        for alloc, steps in [*loaded_blocks(body_of(self.loop)), *kept_blocks(body_of(self.loop))]:
             try:
                 load = block_load(self.loop, alloc, steps)
                 self.steps |= {number: self._advance(number) for number in load.carried}
@@ -137,12 +152,9 @@ class _Pipeliner:
     def _stages_that_fit(self, loads: list[BlockLoad], stages: int) -> int:
         """As many stages as there are rows for, beside every other block of the kernel."""
         config = get_hardware(self.module)
-        needed = dict.fromkeys((SCRATCHPAD, ACCUMULATOR), 0)
-        copies = dict(needed)
-        for op in allocations(kernel_of(self.module)):
-            if memory_of(op) in needed:
-                needed[memory_of(op)] += rows_of(op, config.dim)
-        for load in loads:
+        needed = rows_taken(allocations(kernel_of(self.module)), config.dim)
+        copies = dict.fromkeys(needed, 0)
+        for load in (each for each in loads if not _is_kept(each)):
             copies[memory_of(load.alloc)] += rows_of(load.alloc, config.dim)
         there = {SCRATCHPAD: config.scratchpad_rows, ACCUMULATOR: config.accumulator_rows}
         room = {m: max(there[m] - needed[m], 0) // copies[m] for m in needed if copies[m]}
@@ -159,7 +171,7 @@ class _Pipeliner:
 
     def _transform(self, loads: list[BlockLoad], stages: int) -> None:
         with ir.InsertionPoint(self.loop):
-            rings = [_ring(load.alloc, stages) for load in loads]
+            rings = [load.alloc.result if _is_kept(load) else _ring(load.alloc, stages) for load in loads]
             for s in range(stages - 1):
                 self._load_ahead(loads, rings, constant(s), s, self.over.lower, dict(enumerate(self.over.initial)))
             new = scf.ForOp(self.over.lower, self.over.upper, self.over.step, [*self.over.initial, constant(0), constant(stages - 1)])
@@ -170,7 +182,10 @@ class _Pipeliner:
             # The slices name the old arguments; `_load_ahead` says what stands for those.
             self._load_ahead(loads, rings, fill, stages - 1, new.body.arguments[0], carried)
             for load, ring in zip(loads, rings, strict=True):
-                self._use(load, _slot(ring, use))
+                for step in load.steps:
+                    step.erase()
+                if not _is_kept(load):
+                    self._use(load, slot_of(ring, use))
             last = arith.CmpIOp(arith.CmpIPredicate.eq, use, constant(stages - 1)).result
             following = arith.SelectOp(last, constant(0), arith.AddIOp(use, constant(1)).result).result
             old_yield = body.operations[len(body.operations) - 1]
@@ -195,19 +210,22 @@ class _Pipeliner:
         branch = scf.IfOp(arith.CmpIOp(arith.CmpIPredicate.slt, ahead, self.over.upper).result)
         with ir.InsertionPoint(branch.then_block):
             for load, ring in zip(loads, rings, strict=True):
-                clone_slice(load, replacements, _slot(ring, slot))
+                clone_slice(load, replacements, ring if _is_kept(load) else slot_of(ring, slot))
             scf.YieldOp([])
 
     @staticmethod
     def _use(load: BlockLoad, slot: ir.Value) -> None:
         """The iteration finds the block in its slot."""
-        for step in load.steps:
-            step.erase()
         load.alloc.result.replace_all_uses_with(slot)
         load.alloc.operation.erase()
         for use in slot.uses:
             if use.owner.operation.name == "memref.subview":
                 move_freely(use.owner.operation)
+
+
+def _is_kept(load: BlockLoad) -> bool:
+    """Whether a block has a place of its own already, for each iteration: it needs no ring to be loaded ahead."""
+    return KEPT in load.alloc.operation.attributes
 
 
 def _moved(start: ir.Value, step: ir.Value, times: int) -> ir.Value:
@@ -228,7 +246,7 @@ def _ring(alloc: ir.OpView, stages: int) -> ir.Value:
     return ring.result
 
 
-def _slot(ring: ir.Value, slot: ir.Value) -> ir.Value:
+def slot_of(ring: ir.Value, slot: ir.Value) -> ir.Value:
     """One copy of a ring's block."""
     type_ = ir.MemRefType(ring.type)
     rows, cols = type_.shape[1:]

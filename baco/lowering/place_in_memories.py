@@ -9,14 +9,15 @@ After:
     %c = memref.alloc() {baco.memory = "accumulator", baco.row = 0 : i64} : memref<64x64xi32>
 
 A block of R x C elements takes R rows for each DIM-wide column block (:mod:`baco.lowering.choose_layouts` says in which order), and as
-often as it has slots (:mod:`baco.lowering.pipeline_loads`). int32 blocks live in the accumulator; int8 blocks in the scratchpad, except the
-result of a requantisation, which exists only on the way out (``baco.memory = "on-the-way-out"``). Blocks that do not fit are refused. The
-rows taken altogether are recorded on the module as ``baco.rows``.
+often as it has slots (:mod:`baco.lowering.pipeline_loads`, :mod:`baco.lowering.keep_resident`). int32 blocks live in the accumulator;
+int8 blocks in the scratchpad, except the result of a requantisation, which exists only on the way out
+(``baco.memory = "on-the-way-out"``). Blocks that do not fit are refused. The rows that the kernel needs altogether are recorded on the
+module as ``baco.rows``; those that only keep blocks resident are not needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from baco.dialects.mlir import func, ir
@@ -32,6 +33,14 @@ TILES, COLUMNS = "tiles", "columns"
 """The layouts of a block; see :mod:`baco.lowering.choose_layouts`."""
 SLOTS = "baco.slots"
 """Marks an allocation of several copies of a block, its first dimension."""
+SLOT_ROWS = "baco.slot_rows"
+"""Rows from one slot to the next, where slots overlap because the program itself sees to it that those in use do not."""
+POOL = "baco.pool"
+"""The rows that all allocations with this attribute share, in each memory."""
+KEPT = "baco.kept"
+"""Marks an allocation whose slots are loaded once and used often; see :mod:`baco.lowering.keep_resident`."""
+KEPT_ROWS = "baco.kept_rows"
+"""Module attribute: how many rows of each memory hold blocks only because there is room for them."""
 SCRATCHPAD, ACCUMULATOR, ON_THE_WAY_OUT = "scratchpad", "accumulator", "on-the-way-out"
 
 
@@ -57,21 +66,28 @@ def run(module: ir.Module) -> None:
         memory = memory_of(op)
         op.operation.attributes[MEMORY] = ir.StringAttr.get(memory)
         if memory in blocks:
-            shape = block_shape(op)
-            row = sum(b.rows for b in blocks[memory])
+            pool = next((b for b in blocks[memory] if POOL in op.operation.attributes and POOL in b.op.operation.attributes), None)
+            row = sum(b.rows for b in (blocks[memory][: blocks[memory].index(pool)] if pool else blocks[memory]))
             op.operation.attributes[ROW] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), row)
-            blocks[memory].append(Block(op, shape, rows_of(op, config.dim)))
+            if not pool:
+                blocks[memory].append(Block(op, block_shape(op), rows_of(op, config.dim)))
     _check(blocks[SCRATCHPAD], config.scratchpad_rows, SCRATCHPAD, config)
     _check(blocks[ACCUMULATOR], config.accumulator_rows, ACCUMULATOR, config)
+    by_loops, kept = (_rows_on(module, name) for name in (LOOP_ROWS, KEPT_ROWS))
+    needed = {memory: sum(b.rows for b in placed) - kept.get(memory, 0) for memory, placed in blocks.items()}
+    set_rows(module, {memory: max(rows, by_loops.get(memory, 0)) for memory, rows in needed.items()})
+
+
+def _rows_on(module: ir.Module, name: str) -> dict[str, int]:
+    """The rows of each memory that an attribute of a module tells."""
     attributes = module.operation.attributes
-    by_loops = {n.name: ir.IntegerAttr(n.attr).value for n in ir.DictAttr(attributes[LOOP_ROWS])} if LOOP_ROWS in attributes else {}
-    set_rows(module, {memory: max(sum(b.rows for b in placed), by_loops.get(memory, 0)) for memory, placed in blocks.items()})
+    return {n.name: ir.IntegerAttr(n.attr).value for n in ir.DictAttr(attributes[name])} if name in attributes else {}
 
 
-def set_rows(module: ir.Module, rows: dict[str, int]) -> None:
-    """Record on the module how many rows of each memory its program uses, counted from row 0."""
+def set_rows(module: ir.Module, rows: dict[str, int], name: str = ROWS) -> None:
+    """Record on the module how many rows of each memory its program needs, counted from row 0."""
     i64 = ir.IntegerType.get_signless(64)
-    module.operation.attributes[ROWS] = ir.DictAttr.get({memory: ir.IntegerAttr.get(i64, n) for memory, n in rows.items()})
+    module.operation.attributes[name] = ir.DictAttr.get({memory: ir.IntegerAttr.get(i64, n) for memory, n in rows.items()})
 
 
 def block_shape(op: ir.OpView) -> tuple[int, int]:
@@ -89,10 +105,31 @@ def block_shape(op: ir.OpView) -> tuple[int, int]:
 
 
 def rows_of(op: ir.OpView, dim: int) -> int:
-    """Rows of DIM elements that an allocation takes, all its slots together."""
-    rows, cols = block_shape(op)
+    """Rows of DIM elements that an allocation takes, all its slots together; of a member of a pool, those of the pool."""
+    if POOL in op.operation.attributes:
+        return ir.IntegerAttr(op.operation.attributes[POOL]).value
     slots = ir.IntegerAttr(op.operation.attributes[SLOTS]).value if SLOTS in op.operation.attributes else 1
-    return slots * rows * -(-cols // dim)
+    return slots * slot_rows(op, dim)
+
+
+def slot_rows(op: ir.OpView, dim: int) -> int:
+    """Rows from one slot of an allocation to the next: those of one copy of its block, unless it says otherwise."""
+    if SLOT_ROWS in op.operation.attributes:
+        return ir.IntegerAttr(op.operation.attributes[SLOT_ROWS]).value
+    rows, cols = block_shape(op)
+    return rows * -(-cols // dim)
+
+
+def rows_taken(blocks: Iterable[ir.OpView], dim: int) -> dict[str, int]:
+    """Rows of the scratchpad and of the accumulator that allocations take together; a pool's count once."""
+    taken, pools = dict.fromkeys((SCRATCHPAD, ACCUMULATOR), 0), set()
+    for op in blocks:
+        memory = memory_of(op)
+        if memory in taken and memory not in pools:
+            taken[memory] += rows_of(op, dim)
+        if POOL in op.operation.attributes:
+            pools.add(memory)
+    return taken
 
 
 def allocations(kernel: func.FuncOp) -> Iterator[ir.OpView]:

@@ -9,10 +9,10 @@ Accepted:
 Refused: the mvin without the config_ld on some path to it (the register then holds what chance left there), the preload without its
 compute, rows behind the end of a memory (the hardware wraps around), rows read that nothing wrote.
 
-It checks what it finds. On placed blocks: each block has its rows, inside its memory, and shares none with another; a ring's slot that is
-being filled is never the one in use. On instructions: every move and compute is configured on every path; each preload has its compute;
-rows lie inside the memories; what is read was written. Rows that only a run knows are left to the simulator. A fault is an error of the
-compiler or of whoever wrote the IR by hand, and named with the line of the program it came from.
+It checks what it finds. On placed blocks: each block has its rows, inside its memory, and shares none with another unless both are in the
+pool of kept blocks; a ring's slot that is being filled is never the one in use. On instructions: every move and compute is configured on
+every path; each preload has its compute; rows lie inside the memories; what is read was written. Rows that only a run knows are left to
+the simulator. A fault is an error of the compiler or of whoever wrote the IR by hand, and named with the line of the program it came from.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from baco.hardware import GemminiConfig
 from baco.lowering.errors import CompilationError, SourceLocation
 from baco.lowering.intervals import Body, CannotAnalyse, Evaluator, Interval, Node, Reader, Undecided, Unknown, number
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
-from baco.lowering.place_in_memories import ACCUMULATOR, MEMORY, ON_THE_WAY_OUT, ROW, SCRATCHPAD, SLOTS, allocations, rows_of
+from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, MEMORY, ON_THE_WAY_OUT, POOL, ROW, SCRATCHPAD, SLOTS, allocations, rows_of
 
 
 class BrokenInvariant(CompilationError):
@@ -54,7 +54,7 @@ def _capacity(memory: str, config: GemminiConfig) -> int:
 
 
 def _check_places(blocks: list[ir.OpView], config: GemminiConfig) -> None:
-    taken: dict[str, list[tuple[int, int]]] = {SCRATCHPAD: [], ACCUMULATOR: []}
+    taken: dict[str, list[tuple[int, int, bool]]] = {SCRATCHPAD: [], ACCUMULATOR: []}
     for op in blocks:
         attributes = op.operation.attributes
         memory = ir.StringAttr(attributes[MEMORY]).value if MEMORY in attributes else None
@@ -67,11 +67,12 @@ def _check_places(blocks: list[ir.OpView], config: GemminiConfig) -> None:
         if first < 0 or last >= _capacity(memory, config):
             reason = f"a block takes {memory} rows {first} to {last}, but the {memory} has rows 0 to {_capacity(memory, config) - 1}."
             raise BrokenInvariant(reason, location_of(op))
+        pooled = POOL in attributes
         for other in taken[memory]:
-            if first <= other[1] and other[0] <= last:
+            if first <= other[1] and other[0] <= last and not (pooled and other[2]):
                 reason = f"a block takes {memory} rows {first} to {last}, of which another has {other[0]} to {other[1]}."
                 raise BrokenInvariant(reason, location_of(op))
-        taken[memory].append((first, last))
+        taken[memory].append((first, last, pooled))
 
 
 def _check_slots(program: Reader) -> None:
@@ -91,7 +92,7 @@ def _ring_views(program: Reader, body: Body) -> list[Node]:
     found = []
     for node in body.nodes:
         origin = program.made_by[node.operands[0]] if node.name == "memref.subview" else None
-        if origin and SLOTS in origin[0].attributes and len(node.operands) > 1:
+        if origin and SLOTS in origin[0].attributes and KEPT not in origin[0].attributes and len(node.operands) > 1:
             found.append(node)
         if node.name == "scf.if":
             for region in node.regions:
