@@ -8,6 +8,8 @@ Elementwise arithmetic on blocks is MLIR's own `arith` and `math` on tensors. A 
     %p = "baco.add_pointer"(%a, %b) : (!baco.ptr<i8>, tensor<64x32xi64>) -> !baco.ptr_block<tensor<64x32xi8>>
     %v = "baco.gather"(%p, %mask, %other) : (..., tensor<64x32xi1>, i8) -> tensor<64x32xi8>
     %s = "baco.reduce"(%v) {axis = 1 : i64, kind = "max"} : (tensor<64x32xi8>) -> tensor<64xi8>
+    %m = "baco.max_pool"(%v) {image = array<i64: 8, 8>, padding = array<i64: 0, 0>, size = 2 : i64, stride = 2 : i64}
+         : (tensor<64x32xi8>) -> tensor<16x32xi8>
 
 The bindings read the field annotations of an operation class as objects, so this module does not postpone their evaluation.
 """
@@ -16,6 +18,7 @@ from typing import Any
 
 from baco.dialects.baco import Axes, Baco, Pointer, Verified, require
 from baco.dialects.mlir import ext, ir
+from baco.dialects.pooling import Pooling
 
 REDUCTIONS = ("sum", "max", "min")
 
@@ -103,6 +106,35 @@ class Reduce(Verified, name="reduce"):
         require(0 <= axis < len(shape), self, f"axis {axis} is not one of a rank-{len(shape)} block")
         del shape[axis]
         require(list(_tensor(self.result).shape) == shape, self, f"gives the shape {shape}, not {self.result.type}")
+
+
+class MaxPool(Verified, name="max_pool"):
+    """The highest pixel of each window of an image of rows x columns pixels, a pixel a row of the block; those outside count as 0."""
+
+    result: ext.Result[Any]
+    value: ext.Operand[Any]
+    image: Axes
+    size: ir.IntegerAttr
+    stride: ir.IntegerAttr
+    padding: Axes
+
+    @property
+    def pooling(self) -> Pooling:
+        """Its geometry; raises ValueError if the hardware has none such."""
+        image, padding = (tuple(ir.DenseI64ArrayAttr(self.attributes[name])) for name in ("image", "padding"))
+        require(len(image) == 2 and len(padding) == 2, self, "image and padding have two numbers each, for rows and columns")
+        return Pooling.of(image, _integer(self, "size"), _integer(self, "stride"), padding)
+
+    def check(self) -> None:
+        try:
+            pooling = self.pooling
+        except ValueError as error:
+            raise ValueError(str(error) if str(error).startswith("baco.") else f"{self.OPERATION_NAME}: {error}") from None
+        old, new = _tensor(self.value), _tensor(self.result)
+        require(str(old.element_type) == str(new.element_type) == "i8" and old.rank == 2, self, f"pools an i8 block of rank 2, not {old}")
+        pixels, out = pooling.rows * pooling.columns, pooling.out_rows * pooling.out_columns
+        require(old.shape[0] == pixels, self, f"an image of {pooling.rows}x{pooling.columns} has {pixels} pixels, not those of {old}")
+        require(list(new.shape) == [out, old.shape[1]], self, f"gives {out} pixels of {old.shape[1]} channels, not {new}")
 
 
 class Print(Verified, name="print"):

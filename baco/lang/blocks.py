@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
 from baco.dialects.mlir import ir, tensor
-from baco.lang.arithmetic import Value, as_block, block_type, cast, fits, materialise, promoted_sum, require, spread
+from baco.lang.arithmetic import Value, as_block, block_type, cast, fits, materialise, maximum, promoted_sum, require, spread
+from baco.lang.pooling import checked_pooling
 from baco.lang.types import Block, DType, Product, Scalar, describe, float32, int8, int32
 
 MOST_ELEMENTS = 1 << 20
@@ -178,3 +179,22 @@ def requantise(value: object, scale: object = 1.0, relu: object = False) -> Bloc
     require(factor.dtype is float32, f"scale must be a float, not {describe(scale)}.")
     activation = ir.StringAttr.get("relu" if relu else "none")
     return Block(int8, block.shape, dialect.Requantise(block_type(block.shape, int8), block.value, factor.value, activation).result)
+
+
+def relu(input: object) -> Block:
+    block = as_block(input)
+    require(block.dtype in (int8, int32), f"bl.gemmini.relu takes an int8 or int32 block, not a {describe(block)}.")
+    made_by = block.value.owner
+    if isinstance(made_by, ir.Block) or made_by.name != dialect.Requantise.OPERATION_NAME:
+        return maximum(block, 0)
+    value, scale = made_by.operands
+    return Block(int8, block.shape, dialect.Requantise(block.value.type, value, scale, ir.StringAttr.get("relu")).result)
+
+
+def max_pool(input: object, image: object, size: object, stride: object = None, padding: object = 0) -> Block:
+    block = as_block(input)
+    made = checked_pooling(block.dtype, block.shape, image, size, stride, padding)
+    shape = (made.out_rows * made.out_columns, block.shape[1])
+    extent, around = (ir.DenseI64ArrayAttr.get(list(pair)) for pair in ((made.rows, made.columns), (made.upper, made.left)))
+    op = blocks.MaxPool(block_type(shape, int8), block.value, extent, _i64(made.size), _i64(made.stride), around)
+    return Block(int8, shape, op.result)

@@ -16,7 +16,8 @@ from baco.lang.errors import SemanticError
 from baco.lang.interpreter_memory import BlockPointer, Descriptor, Memory, Pointer, load_block, store_block, to_store
 from baco.lang.interpreter_values import Block, binary, cast, describe, integer, integers, materialise
 from baco.lang.language import INTERPRETER
-from baco.lang.types import DType, float32, int1, int32, int64
+from baco.lang.pooling import checked_pooling
+from baco.lang.types import DType, float32, int1, int8, int32, int64
 
 BUILTINS: dict[str, Callable[..., Any]] = {}
 """The functions of :mod:`baco.language` by name, with the same parameters."""
@@ -318,6 +319,25 @@ def requantise(value: Any, scale: Any = 1.0, relu: bool = False) -> Block:
     with np.errstate(all="ignore"):
         scaled = np.nan_to_num(np.rint(block.data.astype(np.float32) * factor.data))
     return Block(np.clip(scaled, 0 if relu else -128, 127).astype(np.int8))
+
+
+@meaning
+def relu(input: Any) -> Block:
+    block = _block(input)
+    _require(block.dtype in (int8, int32), f"bl.gemmini.relu takes an int8 or int32 block, not a {describe(block)}.")
+    return Block(np.maximum(block.data, 0))
+
+
+@meaning
+def max_pool(input: Any, image: Any, size: Any, stride: Any = None, padding: Any = 0) -> Block:
+    block = _block(input)
+    made = checked_pooling(block.dtype, block.shape, image, size, stride, padding)
+    channels = block.shape[1]
+    pixels = block.data.reshape(made.rows, made.columns, channels)
+    padded = np.pad(pixels, ((made.upper, made.upper), (made.left, made.left), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (made.size, made.size), axis=(0, 1))
+    highest = windows[:: made.stride, :: made.stride].max((3, 4))
+    return Block(highest.reshape(-1, channels))
 
 
 for _name in ("expand_dims", "max", "min", "sum", "trans"):

@@ -371,5 +371,27 @@ class gemmini:
         """An int32 block as int8, on its way out of the accumulator, at no cost.
 
         One float32 product with `scale` (a number or a float argument), rounded half to even, clamped to [-128, 127]; negative
-        values become 0 with `relu`. The result can be stored, nothing else.
+        values become 0 with `relu`. A result that is only stored, or pooled and stored, leaves in one move; one that something else needs
+        goes out to DRAM and comes back.
+        """
+
+    @staticmethod
+    @builtin
+    def relu(input: Any) -> Any:
+        """An int8 or int32 block with 0 for negative values.
+
+        Of a requantised block, at no cost on its way out: ``relu(requantise(x, scale))`` is ``requantise(x, scale, relu=True)``. Of any
+        other, on the host core. ReLU is the only activation that every Gemmini has; others are functions of float32 blocks.
+        """
+
+    @staticmethod
+    @builtin
+    def max_pool(input: Any, image: Sequence[int], size: int, stride: int | None = None, padding: int | Sequence[int] = 0) -> Any:
+        """The highest pixel of each window of an int8 image, channel by channel, on the image's way out to DRAM.
+
+        `input` holds `image` = (rows, columns) pixels row by row, one a row of the block, and has a column for each channel. The result
+        has (rows + 2 * padding - size) // stride + 1 rows of pixels, and so for columns. `stride` is `size` if not given, `padding` one
+        number or one for rows and one for columns. Pixels outside the image count as 0, as in the hardware: what a maximum over
+        activations after a ReLU wants. Window, stride and padding go up to 3, rows and columns to 255: larger images are pooled in parts
+        that overlap. Blocks that were loaded, or requantised, are pooled by the store; others on the host core.
         """

@@ -38,7 +38,7 @@ from baco.lang.arithmetic import (
     unary,
     where,
 )
-from baco.lang.blocks import arange, dot, full, max, min, permute, requantise, sum, trans, zeros, zeros_like
+from baco.lang.blocks import arange, dot, full, max, max_pool, min, permute, relu, requantise, sum, trans, zeros, zeros_like
 from baco.lang.errors import SemanticError
 from baco.lang.pointers import (
     FACTS,
@@ -84,6 +84,7 @@ __all__ = [
     "make_tensor_descriptor",
     "materialise",
     "max",
+    "max_pool",
     "maximum",
     "min",
     "minimum",
@@ -92,6 +93,7 @@ __all__ = [
     "num_programs",
     "permute",
     "program_id",
+    "relu",
     "requantise",
     "rsqrt",
     "sigmoid",

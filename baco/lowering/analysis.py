@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from baco import isa
 from baco.dialects.mlir import context, func, ir
+from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
 from baco.lowering.compiled import Compiled
 from baco.lowering.errors import CompilationError, SourceLocation
@@ -137,6 +138,7 @@ class _Walk:
         """A bit for each loop, by the index of its body; the axes of the grid have the lowest."""
         self.shrink: dict[int, int] = {}
         self.preloaded: tuple[_Operand, _Operand] | None = None
+        self.pooling: Pooling | None = None
         self.loop_configs: dict[str, Fields] = {}
         """The last fields of each configuration of a loop instruction."""
         frame: dict[int, Value] = {}
@@ -332,8 +334,7 @@ def _config_ld(walk: _Walk, node: Node) -> Counter:
 
 
 def _config_st(walk: _Walk, node: Node) -> Counter:
-    if node.attributes["pool_stride"] or node.attributes["pool_size"]:
-        raise CannotAnalyse("pooling stores are not analysed; run the kernel to count it.", SourceLocation.of(node.location))
+    walk.pooling = Pooling.from_fields(node.attributes)
     return Counter()
 
 
@@ -363,6 +364,10 @@ def _mvout(walk: _Walk, node: Node) -> Counter:
     accumulator = source.flags & isa.ACCUMULATOR_BIT
     size = 4 if accumulator and source.flags & isa.FULL_WIDTH_BIT else 1
     place = ("accumulator", "outputs") if accumulator else ("scratchpad", "inputs")
+    if walk.pooling:
+        read, written = walk.pooling.pixels_read, walk.pooling.out_rows * walk.pooling.out_columns
+        words = written * source.columns
+        return Counter({("reads", *place): read * source.columns, ("writes", "dram", "outputs"): words, BYTES_WRITTEN: words})
     return Counter({("reads", *place): source.words, ("writes", "dram", "outputs"): source.words, BYTES_WRITTEN: source.words * size})
 
 

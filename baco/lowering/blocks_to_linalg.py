@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from baco.dialects.mlir import arith, bufferization, ir, linalg, math, tensor
+from baco.dialects.pooling import Pooling
 from baco.lowering.rebuild import Handler, Rebuilder, constant
 
 REQUANTISE = "baco.requantise"
@@ -25,6 +26,9 @@ REQUANTISE = "baco.requantise"
 
 TRANSPOSED = "baco.transposed"
 """Marks a linalg.generic that swaps the two dimensions of a block."""
+
+MAX_POOL = "baco.max_pool"
+"""Marks the linalg.generic that is a max pooling: its body says the arithmetic, the attribute the geometry for the store path."""
 
 Body = Callable[..., ir.Value]
 
@@ -218,7 +222,55 @@ def _requantise(r: Rebuilder, op: ir.OpView) -> None:
     r.values[op.result] = op_.results[0]
 
 
+def _max_pool(r: Rebuilder, op: ir.OpView) -> None:
+    """The body looks up the pixels of its window, since a pixel's row and column in the image are no affine functions of its number."""
+    type_, pooling, image = ir.RankedTensorType(op.result.type), op.pooling, r[op.value]
+
+    def body(_: ir.Value) -> ir.Value:
+        return highest_of_window(pooling, type_.element_type, lambda place: tensor.ExtractOp(image, place).result)
+
+    pooled = elementwise(type_, [], [identity(2)], body)
+    pooled.operation.attributes[MAX_POOL] = pooling_attribute(pooling)
+    r.values[op.result] = pooled.results[0]
+
+
+def highest_of_window(pooling: Pooling, element: ir.Type, fetch: Callable[[list[ir.Value]], ir.Value]) -> ir.Value:
+    """In the body of a loop nest over output pixels and channels: the highest pixel of the window. `fetch` gets one of the image."""
+    number, channel = (linalg.IndexOp(ir.IntegerAttr.get(ir.IntegerType.get_signless(64), d)).result for d in range(2))
+    columns = constant(pooling.out_columns)
+    row, column = arith.DivUIOp(number, columns).result, arith.RemUIOp(number, columns).result
+
+    def inside(number: ir.Value, moved: int, extent: int) -> tuple[ir.Value, ir.Value]:
+        """Whether a place along a dimension is in the image, and the place, or 0."""
+        place = arith.AddIOp(arith.MulIOp(number, constant(pooling.stride)).result, constant(moved)).result
+        is_inside = arith.CmpIOp(arith.CmpIPredicate.ult, place, constant(extent)).result  # a negative place is a large one
+        return is_inside, arith.SelectOp(is_inside, place, constant(0)).result
+
+    highest = None
+    for down in range(pooling.size):
+        for right in range(pooling.size):
+            row_inside, at_row = inside(row, down - pooling.upper, pooling.rows)
+            column_inside, at_column = inside(column, right - pooling.left, pooling.columns)
+            pixel = arith.AddIOp(arith.MulIOp(at_row, constant(pooling.columns)).result, at_column).result
+            there = arith.AndIOp(row_inside, column_inside).result
+            value = arith.SelectOp(there, fetch([pixel, channel]), constant(0, element)).result
+            highest = value if highest is None else arith.MaxSIOp(highest, value).result
+    return highest
+
+
+def pooling_attribute(pooling: Pooling) -> ir.DictAttr:
+    """A geometry as the attribute that carries it through the passes."""
+    i64 = ir.IntegerType.get_signless(64)
+    return ir.DictAttr.get({name: ir.IntegerAttr.get(i64, number) for name, number in vars(pooling).items()})
+
+
+def pooling_of(attribute: ir.Attribute) -> Pooling:
+    """The geometry that an attribute carries."""
+    return Pooling(**{named.name: ir.IntegerAttr(named.attr).value for named in ir.DictAttr(attribute)})
+
+
 HANDLERS: dict[str, Handler] = {
+    "baco.max_pool": _max_pool,
     "baco.make_range": _make_range,
     "baco.expand_dims": _expand_dims,
     "baco.broadcast": _broadcast,

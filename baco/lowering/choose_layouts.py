@@ -12,7 +12,8 @@ A row of private memory holds DIM elements, so a block of R x C elements is made
 column block's R rows lie together and the column blocks one after the other: any row can be where a move starts, and no row is wasted. In
 the layout "tiles" the DIM x DIM tiles lie row-major: column blocks are DIM rows apart, which is the only distance that a store knows
 (GEMMINI_ISA.md section 7.6), so that a store moves up to 64 columns at a time, not DIM. Blocks whose rows fill whole tiles, and that
-nothing cuts at other rows, take "tiles"; others "columns". A requantised block on its way out has the layout of its accumulator block.
+nothing cuts at other rows or pools, take "tiles"; others "columns". A requantised block on its way out has the layout of its accumulator
+block.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baco.dialects.mlir import DYNAMIC, ir
-from baco.lowering.blocks_to_linalg import REQUANTISE
+from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE
 from baco.lowering.passes import get_hardware, kernel_of, register
 from baco.lowering.place_in_memories import COLUMNS, LAYOUT, ON_THE_WAY_OUT, TILES, allocations, memory_of
 from baco.lowering.tile_to_dim import root
@@ -36,7 +37,7 @@ def run(module: ir.Module) -> None:
         if op not in leaving:
             op.operation.attributes[LAYOUT] = ir.StringAttr.get(_layout(op, dim))
     for op in leaving:
-        source = next(use.owner.operands[0] for use in op.result.uses if REQUANTISE in use.owner.attributes)
+        source = next(use.owner.operands[0] for use in op.result.uses if use.operand_number == 1 and _leaves(use.owner))
         attributes = root(source).owner.attributes
         op.operation.attributes[LAYOUT] = attributes[LAYOUT] if LAYOUT in attributes else ir.StringAttr.get(COLUMNS)
 
@@ -56,3 +57,9 @@ def _starts(block: ir.Value) -> Iterator[int]:
             yield from _starts(use.owner.results[0])
         elif REQUANTISE in use.owner.attributes and use.operand_number == 0:
             yield from _starts(use.owner.operands[1])
+        elif MAX_POOL in use.owner.attributes and use.operand_number == 0:
+            yield 1  # the pixels of an image lie in rows one after the other
+
+
+def _leaves(op: ir.Operation) -> bool:
+    return REQUANTISE in op.attributes or MAX_POOL in op.attributes

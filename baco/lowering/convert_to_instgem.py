@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 
 from baco import isa
 from baco.dialects.mlir import DYNAMIC, arith, func, ir, llvm, memref
+from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
-from baco.lowering.blocks_to_linalg import REQUANTISE
+from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE, pooling_of
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import CompilationError, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
@@ -54,6 +55,7 @@ class OnChip:
     row: ir.Value | int = 0
     column: ir.Value | int = 0
     leaving: Requantised | None = None
+    pooling: Pooling | None = None
     slot_rows: int = 0
     """Rows from one copy of the block to the next, where it has several."""
 
@@ -101,6 +103,8 @@ class _Converter(Rebuilder):
         self.transposes = any(any(transposes(op)) for op in _operations(kernel) if op.operation.name == "linalg.matmul")
         """Whether some products transpose an operand, so that each must say which."""
         self.views: dict[ir.Value, OnChip | InDram | None] = {}
+        self.made_from: dict[ir.Value, ir.Value] = {}
+        """By requantised block, the accumulator block that it is a view of."""
 
     def argument(self, before: ir.Value, after: ir.Value) -> None:
         """An argument of the kernel: a buffer is its address now, and a memref as well if the host core works on it."""
@@ -277,9 +281,32 @@ def _mvout(r: _Converter, source: OnChip, to: InDram, rows: ir.Value | int, cols
     e = Emitter(r.config)
     leaving = source.leaving or Requantised()
     scale = IDENTITY if leaving.scale is None else e.float_bits(leaving.scale)
-    e.config_st(dram_stride=to.row_stride, acc_scale=scale, activation=int(leaving.relu))
+    e.config_st(dram_stride=to.row_stride, acc_scale=scale, activation=int(leaving.relu), pooling=source.pooling)
+    if source.pooling:
+        _pooling_mvout(r, source, to, cols)
+        return
     raw = source.memory == ACCUMULATOR and source.leaving is None
     e.mvout(to.address, _local(e, source, r.config, isa.FULL_WIDTH_BIT if raw else 0), cols, rows)
+
+
+def _pooling_mvout(r: _Converter, source: OnChip, to: InDram, cols: ir.Value | int) -> None:
+    """One store of a whole image; its configuration says how many pixels, so that its rows are 0 as in the vendor's library."""
+    e, tracked = Emitter(r.config), _is_tracked(source, r.config)
+    if not tracked:
+        e.fence()
+    e.mvout(to.address, _local(e, source, r.config), cols, 0)
+    if not tracked:
+        e.fence()
+
+
+def _is_tracked(image: OnChip, config: GemminiConfig) -> bool:
+    """Whether the hardware orders a pooling store with others that touch its image: it takes the store to read from its first row to the
+    end of that row's accumulator bank, and the banks to be two (GEMMINI_ISA.md section 7.6)."""
+    if image.memory != ACCUMULATOR or config.accumulator_banks != 2 or not isinstance(image.start, int):
+        return False
+    (pixels, channels), bank = image.shape, config.accumulator_bank_rows
+    firsts = range(image.start, image.start + pixels * -(-channels // config.dim), pixels)
+    return all(first // bank == (first + pixels - 1) // bank for first in firsts)
 
 
 def _matmul(r: _Converter, op: ir.OpView) -> None:
@@ -297,9 +324,13 @@ def _matmul(r: _Converter, op: ir.OpView) -> None:
 
 
 def _generic(r: _Converter, op: ir.OpView) -> None:
-    """A requantisation costs nothing: the store path does it. Its destination becomes a view of the accumulator that says how."""
+    """A requantisation or pooling costs nothing: the store path does it. Its destination becomes a view of its source that says how."""
     source, destination = op.operation.operands
-    _check_untouched(op, root(source), destination)
+    _check_untouched(op, r.made_from.get(root(source), root(source)), destination)
+    if MAX_POOL in op.operation.attributes:
+        r.views[destination] = replace(r.views[source], pooling=pooling_of(op.operation.attributes[MAX_POOL]))
+        return
+    r.made_from[destination] = root(source)
     relu = ir.StringAttr(ir.DictAttr(op.operation.attributes[REQUANTISE])["activation"]).value == "relu"
     scale = next((o.operands[1] for o in op.regions[0].blocks[0].operations if o.operation.name == "arith.mulf"), None)
     scale = scale and r.values.get(scale, scale)
@@ -314,7 +345,8 @@ def _check_untouched(op: ir.OpView, accumulator: ir.Value, result: ir.Value) -> 
     for later in after:
         written |= any(root(target) == accumulator for target in _writes(later))
         if written and any(root(v) == result for v in _operands(later)):
-            reason = "the accumulator block is changed between its requantisation and the store of the result; store it first."
+            how = "pooling" if MAX_POOL in op.operation.attributes else "requantisation"
+            reason = f"the block is changed between its {how} and the store of the result; store it first."
             raise UnsupportedOperation(reason, location_of(op))
 
 

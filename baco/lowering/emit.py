@@ -5,6 +5,7 @@ from __future__ import annotations
 from baco import isa
 from baco.dialects import instgem
 from baco.dialects.mlir import arith, ir
+from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
 from baco.lowering.rebuild import known
 
@@ -116,8 +117,9 @@ class Emitter(Arithmetic):
             "config_ld", load_id=load_id, dram_stride=dram_stride, block_stride=block_stride, scale=isa.float_bits(1.0), pixel_repeats=1
         )
 
-    def config_st(self, *, dram_stride: Quantity, acc_scale: Quantity, activation: int) -> None:
-        self.instruction("config_st", dram_stride=dram_stride, acc_scale=acc_scale, activation=activation)
+    def config_st(self, *, dram_stride: Quantity, acc_scale: Quantity, activation: int, pooling: Pooling | None = None) -> None:
+        fields = pooling.fields() if pooling else {}
+        self.instruction("config_st", dram_stride=dram_stride, acc_scale=acc_scale, activation=activation, **fields)
 
     def mvin(self, load_id: int, dram: Quantity, local: Quantity, cols: Quantity, rows: Quantity) -> None:
         self.instruction(("mvin", "mvin2", "mvin3")[load_id], dram=dram, local=local, local_cols=cols, local_rows=rows)

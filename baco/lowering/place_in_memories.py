@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import func, ir
 from baco.hardware import GemminiConfig
-from baco.lowering.blocks_to_linalg import REQUANTISE
+from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE
 from baco.lowering.errors import OutOfResources, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 
@@ -150,8 +150,8 @@ def memory_of(op: ir.OpView) -> str:
     """Where a block lives."""
     if ir.MemRefType(op.result.type).element_type.width == 32:
         return ACCUMULATOR
-    made_by = (use.owner for use in op.result.uses)
-    return ON_THE_WAY_OUT if any(REQUANTISE in user.attributes for user in made_by) else SCRATCHPAD
+    made_by = (use.owner.attributes for use in op.result.uses if use.operand_number == 1)
+    return ON_THE_WAY_OUT if any(REQUANTISE in how or MAX_POOL in how for how in made_by) else SCRATCHPAD
 
 
 def _check(blocks: list[Block], limit: int, memory: str, config: GemminiConfig) -> None:

@@ -19,6 +19,7 @@ Every statement that goes to the host is recorded as a remark.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from itertools import count
 
@@ -27,6 +28,7 @@ from baco.dialects.mlir import func, ir, linalg, memref
 from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.passes import kernel_of, location_of, register
+from baco.lowering.pooled_stores import is_pooling, name_images, on_host, store_whole_images
 from baco.lowering.remarks import add_remark
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
 
@@ -37,6 +39,7 @@ _WORK = ("linalg.", "memref.copy")
 def run(module: ir.Module) -> None:
     """Rewrite the module's kernel."""
     kernel = kernel_of(module)
+    name_images(_work(kernel))
     _check_blocks_stay_put(kernel)
     _forget_constants(kernel)
     _separate_results(kernel)
@@ -107,11 +110,11 @@ def _writes_requantised(op: ir.Operation) -> bool:
 def _leave_before_use(kernel: func.FuncOp) -> None:
     """A requantised block exists only on its way out. Where something else than a store needs it, it goes out and comes back."""
     for op in _work(kernel):
-        if not _is_requantise(op):
+        if not (_is_requantise(op) or (is_pooling(op) and _comes_to_chip(root(op.operation.operands[0])))):
             continue
         result = root(op.operation.operands[1])
         others = [use.owner for use in result.uses if use.owner != op.operation]
-        if result.owner.name != "memref.alloc" or all(_is_store(user) for user in others):
+        if result.owner.name != "memref.alloc" or all(_is_store(user) or (_is_requantise(op) and is_pooling(user)) for user in others):
             continue
         with ir.InsertionPoint(result.owner), op.location:
             fresh = memref.AllocOp(result.type, [], []).result
@@ -119,6 +122,14 @@ def _leave_before_use(kernel: func.FuncOp) -> None:
             op.operation.operands[1] = fresh
         with ir.InsertionPoint.after(op.operation), op.location:
             memref.CopyOp(fresh, result)
+
+
+def _comes_to_chip(image: ir.Value) -> bool:
+    """Whether a block is only moved, filled with zeros or requantised before it is pooled."""
+    users = [use.owner for use in image.uses]
+    users += [use.owner for view in users if view.name == "memref.subview" for use in view.results[0].uses]
+    moved = ("memref.copy", "memref.subview")
+    return all(u.name in moved or _is_requantise(u) or is_pooling(u) or _is_zero_fill(u) for u in users)
 
 
 def _is_store(user: ir.Operation) -> bool:
@@ -143,6 +154,7 @@ class _Splitter:
     def run(self) -> None:
         """Split the kernel's work."""
         on_accelerator = [self._on_accelerator(op) for op in self.work]
+        pooled = {root(_writes(op)) for op, ours in zip(self.work, on_accelerator, strict=True) if ours and is_pooling(op)}
         for op, ours in zip(self.work, on_accelerator, strict=True):
             if ours:
                 self.touched_by_accelerator |= {root(v) for v in self._buffers(op) if not is_on_chip(v)}
@@ -150,6 +162,9 @@ class _Splitter:
             with op.location:
                 if not ours:
                     self._to_host(op)
+                elif root(op.operation.operands[0]) in pooled and op.operation.name == "memref.copy":
+                    block = root(op.operation.operands[0])
+                    self.at_home_on_chip.update(store_whole_images(op, functools.partial(self._twin, block)))
                 elif op.operation.name == "memref.copy" and all(root(v) in self.at_home_on_chip for v in op.operation.operands):
                     self._by_way_of_twin(op)
         for op in list(operations(self.kernel.entry_block)):
@@ -175,10 +190,14 @@ class _Splitter:
             if op.operation.name in ("memref.load", "memref.store")
             for v in self._buffers(op)
         }
-        return {
+        moved = {
             b
             for b, users in uses.items()
-            if b not in picked and all(_is_zero_fill(u) or _is_requantise(u) or _moves_rows(u) for u in users)
+            if b not in picked and all(_is_zero_fill(u) or _is_requantise(u) or is_pooling(u) or _moves_rows(u) for u in users)
+        }
+        # Only what is on the chip can be pooled on its way out.
+        return moved - {
+            root(_writes(u)) for u in self.work if is_pooling(u) and u.operation.operands[0] not in moved | self.at_home_on_chip
         }
 
     def _on_accelerator(self, op: ir.OpView) -> bool:
@@ -188,7 +207,7 @@ class _Splitter:
             return True
         if _is_zero_fill(op):
             return at_home[-1]
-        if _is_requantise(op):
+        if _is_requantise(op) or is_pooling(op):
             return all(at_home)
         return op.operation.name == "memref.copy" and any(at_home) and (all(at_home) or _moves_rows(op))
 
@@ -217,6 +236,9 @@ class _Splitter:
         with ir.InsertionPoint.after(op.operation):
             if written in chips:
                 memref.CopyOp(self._twin(written), written)
+        if is_pooling(op):
+            on_host(op).attributes[HOST] = ir.UnitAttr.get()
+            return
         op.operation.attributes[HOST] = ir.UnitAttr.get()
         if op.operation.name == "memref.copy":
             self._as_linalg(op)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
+from baco.lowering.blocks_to_linalg import MAX_POOL
 from baco.lowering.errors import CompilationError
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import LAYOUT, TILES
@@ -186,9 +187,10 @@ def _tile_copy(op: ir.OpView, config: GemminiConfig) -> None:
     if loads or (element.width == 8 and _is_tiled(source)):
         width = config.max_block_columns if element.width == 8 else config.max_accumulator_columns
     rows_total, cols_total = _sizes(source)
+    pooled = any(MAX_POOL in use.owner.attributes and use.operand_number == 1 for use in root(source).uses)
     _for_tiles(
         rows_total,
-        config.dim,
+        rows_total if pooled else config.dim,  # a pooling store makes all pixels of DIM channels
         lambda rows: _for_tiles(
             cols_total, width, lambda cols: memref.CopyOp(tile_view(source, rows, cols), tile_view(destination, rows, cols))
         ),

@@ -17,10 +17,11 @@ the simulator. A fault is an error of the compiler or of whoever wrote the IR by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from baco import isa
 from baco.dialects.mlir import ir
+from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
 from baco.lowering.errors import CompilationError, SourceLocation
 from baco.lowering.intervals import Body, CannotAnalyse, Evaluator, Interval, Node, Reader, Undecided, Unknown, number
@@ -132,6 +133,8 @@ class _State:
 
     configured: frozenset[str] = frozenset()
     pending: bool = False
+    store: Node | None = None
+    """The config_st in force, where it is the same on every path."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,8 @@ class _Instructions:
         return state
 
     def _node(self, node: Node, state: _State, *, sure: bool) -> _State:
+        if node.name in ("scf.for", "scf.while") and _sets_store(node):
+            state = replace(state, store=None)  # an iteration before may have set it
         if node.name == "scf.for":
             self._loop_frame(node)
             self._note_writes(node.regions[0])
@@ -204,7 +209,8 @@ class _Instructions:
             ends += [state] * (2 - len(ends))
             if ends[0].pending != ends[1].pending:
                 raise BrokenInvariant("a preload has its compute on one branch only.", SourceLocation.of(node.location))
-            return _State(ends[0].configured & ends[1].configured, ends[0].pending)
+            store = ends[0].store if ends[0].store is ends[1].store else None
+            return _State(ends[0].configured & ends[1].configured, ends[0].pending, store)
         if node.name == "scf.while":
             for region in node.regions:
                 self._frame(region, {a: Unknown("carried") for a in region.arguments})
@@ -235,12 +241,12 @@ class _Instructions:
             key = f"{name} {node.attributes['load_id']}" if name == "config_ld" else name
             if name == "config_ld":
                 self.block_stride[node.attributes["load_id"]] = self._known(node.operands[0])
-            return _State(state.configured | {key}, state.pending)
+            return replace(state, configured=state.configured | {key}, store=node if name == "config_st" else state.store)
         if name in _NEEDS and _NEEDS[name] not in state.configured:
             raise BrokenInvariant(f"{name} runs before {_NEEDS[name]} on some path to it.", place)
         self.anything_written |= node.name in _LOOPS
         for operand, reads in _OPERANDS.get(name, ()):
-            rows = self._rows(node, operand, sure)
+            rows = self._rows(node, operand, sure, state.store)
             if rows:
                 self._check_rows(name, operand, rows, reads, place)
             if not reads:
@@ -248,11 +254,11 @@ class _Instructions:
         if name == "preload":
             if state.pending:
                 raise BrokenInvariant("a preload has no compute before the next.", place)
-            return _State(state.configured, True)
+            return replace(state, pending=True)
         if name.startswith("compute_"):
             if not state.pending:
                 raise BrokenInvariant("a compute has no preload of its own.", place)
-            return _State(state.configured, False)
+            return replace(state, pending=False)
         return state
 
     # Rows -------------------------------------------------------------------------------------------------------------------------
@@ -309,10 +315,16 @@ class _Instructions:
             return None
         return found if isinstance(found, Interval) else None
 
-    def _rows(self, node: Node, operand: str, sure: bool) -> _Rows | None:
+    def _rows(self, node: Node, operand: str, sure: bool, store: Node | None = None) -> _Rows | None:
         """The rows of an operand, as far as they are known without a run."""
         fields = self._fields(node)
         address, count, columns = (self._range(fields[n]) for n in (operand, f"{operand}_rows", f"{operand}_cols"))
+        if node.name == "instgem.mvout":
+            if store is None:
+                return None
+            pooling = Pooling.from_fields(store.attributes)
+            if pooling:  # its configuration says which rows it reads
+                count = None if pooling.last_pixel is None else number(pooling.last_pixel + 1)
         if address is None or count is None or columns is None or address.low == isa.GARBAGE:
             return None
         memory = ACCUMULATOR if address.low & isa.ACCUMULATOR_BIT else SCRATCHPAD
@@ -338,6 +350,11 @@ class _Instructions:
         if origin is None:
             return isinstance(self.value(value), Interval)
         return origin[0].name in _STEADY and all(self._is_steady(v) for v in origin[0].operands)
+
+
+def _sets_store(node: Node) -> bool:
+    """Whether a config_st is inside a loop or branch."""
+    return any(inner.name == "instgem.config_st" or _sets_store(inner) for region in node.regions for inner in region.nodes)
 
 
 _OPERANDS: dict[str, tuple[tuple[str, bool], ...]] = {
