@@ -5,9 +5,23 @@ The equations are in `equations`, the constants in `constants`; torch is importe
 
 from __future__ import annotations
 
-from baco.perfmodel.constants import TABLE_6_3, EnergyTable
-from baco.perfmodel.errors import InvalidMachine, InvalidOption
+from baco.perfmodel.constants import GEMMINI_AREA, TABLE_6_3, AreaTable, Constants, EnergyTable
+from baco.perfmodel.errors import InvalidConstants, InvalidMachine, InvalidOption
 from baco.perfmodel.exact import Cost, evaluate, network_edp, predict
 from baco.perfmodel.machine import Machine
 
-__all__ = ["TABLE_6_3", "Cost", "EnergyTable", "InvalidMachine", "InvalidOption", "Machine", "evaluate", "network_edp", "predict"]
+__all__ = [
+    "GEMMINI_AREA",
+    "TABLE_6_3",
+    "AreaTable",
+    "Constants",
+    "Cost",
+    "EnergyTable",
+    "InvalidConstants",
+    "InvalidMachine",
+    "InvalidOption",
+    "Machine",
+    "evaluate",
+    "network_edp",
+    "predict",
+]

@@ -15,3 +15,11 @@ class InvalidOption(BacoError):
     def __init__(self, option: str, value: object, choices: tuple[str, ...]) -> None:
         self.option = option
         super().__init__(f"{option}: must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
+
+
+class InvalidConstants(BacoError):
+    """Constants of the model that make no sense. Attributes: `field`, its path such as ``energy.dram``; `reason`; `file` or None."""
+
+    def __init__(self, field: str, reason: str, file: object = None) -> None:
+        self.field, self.reason, self.file = field, reason, file
+        super().__init__(f"{f'{file}: ' if file else ''}{f'{field} ' if field else ''}{reason}")

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from baco.hardware import KIB, GemminiConfig
-from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE
+from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, GEMMINI_AREA, AreaTable
 from baco.perfmodel.errors import InvalidMachine
 
 
@@ -38,6 +38,10 @@ class Machine:
     @property
     def accumulator_kib_per_column(self) -> float:
         return self.accumulator_kib / self.side
+
+    def area_mm2(self, table: AreaTable = GEMMINI_AREA) -> float:
+        """Estimated area of the array and the memories, without host core and wiring between them."""
+        return table.mm2(self.side**2, self.scratchpad_kib, self.accumulator_kib)
 
     def to_dict(self) -> dict[str, float]:
         return dataclasses.asdict(self)
