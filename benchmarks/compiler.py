@@ -3,7 +3,8 @@
 time:   seconds to compile the matmul example: in a new process with nothing cached, again from the cache, and stage by stage.
 gemm:   for square products on gemmini-default, both ways of issuing them: RoCC and host instructions for each compute instruction, and the
         bytes moved to and from DRAM over the least possible (every operand once).
-layers: the same for every distinct convolution of ResNet-50, each with its best mapping on gemmini-default.
+layers: the same for every distinct convolution of ResNet-50, each with its best mapping on gemmini-default: in primitive instructions, and
+        with one loop instruction for each tile where one can do it.
 
 Seconds depend on the machine and on what else it does; everything else here is counted, and is the same everywhere.
 """
@@ -35,10 +36,9 @@ def example() -> object:
 
 
 def row(counters: object, least: int) -> list[str]:
-    """The figures of one run; `least` is the least DRAM traffic in bytes."""
-    names = counters.instructions
-    rocc = sum(names.values())
-    compute = names.get("compute_preloaded", 0) + names.get("compute_accumulated", 0)
+    """The figures of one run; `least` is the least DRAM traffic in bytes. Computes that loop instructions stand for count too."""
+    rocc = sum(counters.instructions.values())
+    compute = sum(n.get(f"compute_{kind}", 0) for n in (counters.instructions, counters.unrolled) for kind in ("preloaded", "accumulated"))
     moved = counters.dram_bytes_read + counters.dram_bytes_written
     per = (lambda n: f"{n / compute:.2f}") if compute else (lambda _: "-")
     return [
@@ -87,9 +87,15 @@ def layers(console: Console) -> None:
         p = layer.problem
         inputs = rng.integers(-128, 128, (p.N, p.input_height, p.input_width, p.C), dtype=np.int8)
         weights = rng.integers(-128, 128, (p.R, p.S, p.C, p.K), dtype=np.int8)
-        _, run = compile_mapping(p, layer.mapping, GemminiConfig(), scale=0.01).run(inputs, weights)
         least = p.tile_words("inputs", p.sizes) + weights.size + p.N * p.P * p.Q * p.K
-        result.add_row(p.name, *row(run.counters, least))
+        for instructions in ("primitive", "auto"):
+            compiled = compile_mapping(p, layer.mapping, GemminiConfig(), scale=0.01, instructions=instructions)
+            loop = next((name for name in ("loop_ws", "loop_conv_ws") if f'"instgem.{name}"' in compiled.asm["instgem"]), "primitive")
+            if instructions == "auto" and loop == "primitive":
+                console.print(f"{p.name}: {compiled.compiled.remarks[0]}")
+                continue
+            _, run = compiled.run(inputs, weights)
+            result.add_row(f"{p.name}, {loop}", *row(run.counters, least))
     console.print(result)
 
 
