@@ -16,7 +16,7 @@ RUNTIME := $(VENV)/.made-runtime
 DEV := $(VENV)/.made-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help explore doctor test lint long format bench docs clean
+.PHONY: help explore doctor test lint long format bench speed docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -44,6 +44,9 @@ format: $(DEV)  ## format the source and mend what the linter can mend
 
 bench: $(DEV)  ## compile time, and figures of the code for products and ResNet-50's layers
 	$(BIN)/python benchmarks/compiler.py
+
+speed: $(DEV)  ## a whole ResNet-50 on the functional simulator, and on Spike where it is
+	$(BIN)/python benchmarks/simulator.py
 
 docs: $(DEV)  ## write the generated pages of docs/ again
 	@for script in docs/generate_*.py; do \
