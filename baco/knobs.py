@@ -135,6 +135,7 @@ interpret = Flag(
     "Run kernels as plain Python over NumPy, so that `print` and `breakpoint()` work in them. Read when a kernel is decorated; "
     "`@baco.jit(interpret=True)` does it for one kernel.",
 )
+debug = Flag("BACO_DEBUG", False, "Compile `device_assert`, and `assert` on run-time conditions, into kernels; they cost host instructions.")
 kernel_dump = Flag(
     "BACO_KERNEL_DUMP", False, "Write each stage of every kernel, as it is compiled or read from the cache, to BACO_DUMP_DIR."
 )
@@ -143,6 +144,12 @@ dump_dir = Folder(
 )
 print_autotuning = Flag(
     "BACO_PRINT_AUTOTUNING", False, "Say on standard error what `@baco.autotune` chose, and the decorator line that chooses it at once."
+)
+strict = Flag(
+    "BACO_STRICT",
+    False,
+    "Let the functional simulator refuse what Spike lets pass but hardware would not do, or do differently (docs/strict.md); for runs that "
+    "do not say themselves.",
 )
 cache_autotuning = Flag("BACO_CACHE_AUTOTUNING", True, "Keep the cost of each tuned configuration on disk, for other processes to use.")
 

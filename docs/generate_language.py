@@ -17,11 +17,21 @@ from baco.toolchain import atomic_write
 PAGE = Path(__file__).parent / "language.md"
 
 GROUPS = {
-    "Program instances": ("program_id", "num_programs", "cdiv"),
-    "Pointers and memory": ("make_block_ptr", "advance", "make_tensor_descriptor", "load", "store"),
+    "Program instances": ("program_id", "num_programs", "cdiv", "swizzle2d"),
+    "Pointers and memory": (
+        *("make_block_ptr", "advance", "make_tensor_descriptor", "load_tensor_descriptor", "store_tensor_descriptor", "load", "store"),
+        *("atomic_add", "atomic_max", "atomic_min", "atomic_and", "atomic_or", "atomic_xor", "atomic_xchg", "atomic_cas"),
+        *("atomic_load", "atomic_store"),
+    ),
     "Making blocks": ("arange", "zeros", "zeros_like", "full", "cast"),
-    "Rearranging blocks": ("expand_dims", "broadcast_to", "trans", "permute"),
-    "Products and reductions": ("dot", "sum", "max", "min"),
+    "Rearranging blocks": (
+        *("reshape", "view", "ravel", "expand_dims", "unsqueeze", "squeeze", "broadcast_to", "broadcast", "trans", "permute", "join"),
+        *("split", "interleave", "cat", "flip", "gather", "sort", "topk"),
+    ),
+    "Products, reductions and scans": (
+        *("dot", "sum", "max", "min", "argmax", "argmin", "xor_sum", "reduce_or", "histogram", "reduce", "associative_scan", "cumsum"),
+        "cumprod",
+    ),
     "Elementwise": (
         "where",
         "minimum",
@@ -38,35 +48,43 @@ GROUPS = {
         "floor",
         "ceil",
         "sigmoid",
+        "erf",
+        "softmax",
+        "clamp",
+        "fma",
+        "PropagateNan",
+        "math",
+        *("add", "sub", "mul", "fdiv", "div_rn", "sqrt_rn"),
     ),
+    "Loops and checks": ("range", "condition", "device_print", "device_assert"),
     "While compiling": ("constexpr", "static_range", "static_assert", "static_print"),
 }
-OTHERS = "Others"
+OTHERS = "Promises, and the rest of Triton's names"
 
 PYTHON = {
     "Assign": "`x = ...`, `x, y = ...`",
     "AnnAssign": "`x: T = ...`",
     "AugAssign": "`x += ...`, also for pointers",
     "If": "`if`: chosen while compiling if the condition is a compile-time value, else at run time",
-    "For": "`for i in range(...)` at run time; `for i in bl.static_range(...)` unrolled",
+    "For": "`for i in range(...)` or `bl.range(...)` at run time; `for i in bl.static_range(...)` unrolled",
     "While": "`while` on run-time or compile-time numbers",
     "Return": "`return`, with a value in functions that kernels call",
-    "Assert": "`assert`, on compile-time conditions, as `bl.static_assert`",
+    "Assert": "`assert`: on compile-time conditions as `bl.static_assert`, on run-time ones as `bl.device_assert`",
     "Expr": "a call for its effect",
     "Pass": "`pass`",
     "Constant": "numbers, texts, `None`, `True`, `False`",
     "Tuple": "tuples and lists of values, of fixed length",
     "List": "",
     "Name": "variables, and names from around the kernel: modules, types, numbers, other kernels",
-    "Attribute": "`x.dtype`, `x.shape`, `x.T`, `x.to(...)`, `bl.name`",
+    "Attribute": "`x.dtype`, `x.shape`, `x.T`, `x.to(...)`, functions of one block as methods, `bl.name`",
     "Subscript": "`x[:, None]` on blocks, `x[1]` on tuples",
     "BinOp": "`+ - * / // % ** & | ^ << >> @`",
     "UnaryOp": "`-x`, `+x`, `~x`, `not x`",
     "BoolOp": "`and`, `or` on numbers; blocks take `&` and `|`",
-    "Compare": "`< <= > >= == !=`, one at a time",
+    "Compare": "`< <= > >= == !=`, also chained; `is`, `in` and their opposites on compile-time values",
     "IfExp": "`x if condition else y`",
     "JoinedStr": "f-strings, for messages",
-    "Call": "builtins, other `@baco.jit` functions, and `min`, `max`, `abs`, `len`, `int`, `float`, `bool`, `str` on compile-time values",
+    "Call": "builtins, other `@baco.jit` functions, and `min`, `max`, `abs`, `len`, `int`, `float`, `bool`, `str` on compile-time values; `print` is `bl.device_print`",
 }
 """What each kind of syntax is for. Those that the compiler handles and that are not here, are listed by their name."""
 

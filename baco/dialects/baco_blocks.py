@@ -20,7 +20,7 @@ from baco.dialects.baco import Axes, Baco, Pointer, Verified, require
 from baco.dialects.mlir import ext, ir
 from baco.dialects.pooling import Pooling
 
-REDUCTIONS = ("sum", "max", "min")
+REDUCTIONS = ("sum", "max", "min", "xor", "or")
 
 
 class PointerBlock(Baco.Type, name="ptr_block"):
@@ -92,7 +92,7 @@ class Transpose(Verified, name="trans"):
 
 
 class Reduce(Verified, name="reduce"):
-    """One dimension gone: the sum, maximum or minimum along it."""
+    """One dimension gone: what combining the elements along it leaves; `xor` and `or` of integers only."""
 
     result: ext.Result[Any]
     value: ext.Operand[Any]
@@ -101,7 +101,9 @@ class Reduce(Verified, name="reduce"):
 
     def check(self) -> None:
         shape = list(_tensor(self.value).shape)
-        require(ir.StringAttr(self.kind).value in REDUCTIONS, self, f"kind is one of {', '.join(REDUCTIONS)}, not {self.kind}")
+        kind, is_float = ir.StringAttr(self.kind).value, isinstance(_tensor(self.value).element_type, ir.F32Type)
+        require(kind in REDUCTIONS, self, f"kind is one of {', '.join(REDUCTIONS)}, not {self.kind}")
+        require(not (is_float and kind in ("xor", "or")), self, f"{kind} does not apply to floats")
         axis = _integer(self, "axis")
         require(0 <= axis < len(shape), self, f"axis {axis} is not one of a rank-{len(shape)} block")
         del shape[axis]

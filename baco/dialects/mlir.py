@@ -38,7 +38,7 @@ def context() -> ir.Context:
     """The process's MLIR context, with both of BACO's dialects loaded."""
     ctx = ir.Context()
     with ctx:
-        from baco.dialects import baco, baco_blocks, instgem  # noqa: F401  (adds to the baco dialect)
+        from baco.dialects import baco, baco_blocks, baco_shapes, instgem  # noqa: F401  (two add to the baco dialect)
 
         baco.Baco.load()
         instgem.InstGem.load()

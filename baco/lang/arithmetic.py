@@ -155,8 +155,15 @@ def spread(value: Value, shape: tuple[int, ...]) -> Block:
 
 def expand_dims(value: object, axis: object) -> Block:
     block = as_block(value)
+    if isinstance(axis, (tuple, list)):
+        for one in sorted(axis):
+            block = expand_dims(block, one)
+        return block
     rank = len(block.shape)
-    require(isinstance(axis, int) and -rank - 1 <= axis <= rank, f"axis must be from {-rank - 1} to {rank}, not {describe(axis)}.")
+    require(
+        isinstance(axis, int) and not isinstance(axis, bool) and -rank - 1 <= axis <= rank,
+        f"axis must be from {-rank - 1} to {rank}, not {describe(axis)}.",
+    )
     place = axis + rank + 1 if axis < 0 else axis
     shape = (*block.shape[:place], 1, *block.shape[place:])
     attribute = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), place)
@@ -173,12 +180,21 @@ def broadcast_to(input: object, shape: object) -> Block:
 # Casts -----------------------------------------------------------------------------------------------------------------------------------
 
 
-def cast(input: object, dtype: object) -> Value:
+def cast(input: object, dtype: object, fp_downcast_rounding: object = None, bitcast: object = False) -> Value:
     """Integers wrap, floats become integers by truncation and saturation, and anything but zero is true."""
+    require(fp_downcast_rounding is None, "fp_downcast_rounding is about floats narrower than float32, which are not here; leave it out.")
     value = as_block(input) if isinstance(input, (Block, Product)) else materialise(input)
     require(isinstance(dtype, DType), f"dtype must be an element type such as bl.int32, not {describe(dtype)}.")
     if value.dtype is dtype:
         return value
+    if bitcast:
+        same = value.dtype.bits == dtype.bits
+        require(same, f"bitcast keeps the bits, but {value.dtype} has {value.dtype.bits} of them and {dtype} {dtype.bits}.")
+        return like(
+            value,
+            arith.BitcastOp(block_type(value.shape, dtype) if isinstance(value, Block) else mlir_type(dtype), value.value).result,
+            dtype,
+        )
     type_ = block_type(value.shape, dtype) if isinstance(value, Block) else mlir_type(dtype)
     if value.dtype is float32:
         return like(value, _from_float(value, dtype, type_), dtype)
@@ -230,8 +246,10 @@ _FLOAT = {
     "-": arith.SubFOp,
     "*": arith.MulFOp,
     "/": arith.DivFOp,
-    "min": arith.MinimumFOp,
-    "max": arith.MaximumFOp,
+    "min": arith.MinNumFOp,
+    "max": arith.MaxNumFOp,
+    "min with NaN": arith.MinimumFOp,
+    "max with NaN": arith.MaximumFOp,
 }
 _BITWISE = ("&", "|", "^")
 _PYTHON: dict[str, Callable[..., object]] = {
@@ -313,16 +331,28 @@ _PREDICATES = {
     "==": (arith.CmpIPredicate.eq, arith.CmpFPredicate.OEQ),
     "!=": (arith.CmpIPredicate.ne, arith.CmpFPredicate.UNE),
 }
-_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}
+_COMPARE = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "is": operator.is_,
+    "is not": operator.is_not,
+    "in": lambda a, b: a in b,
+    "not in": lambda a, b: a not in b,
+}
 
 
 def compare(op: str, left: object, right: object) -> object:
     """A comparison of whatever kernel code compares."""
-    if not isinstance(left, _RUNTIME) and not isinstance(right, _RUNTIME):
+    if op in ("is", "is not") or (not isinstance(left, _RUNTIME) and not isinstance(right, _RUNTIME)):
         try:
             return _COMPARE[op](left, right)
         except TypeError as error:
             raise SemanticError(f"{error}.") from None
+    require(op in _PREDICATES, f"`{op}` is for compile-time values, not for {describe(left)} and {describe(right)}.")
     a, b, dtype = meet(_plain(left, op), _plain(right, op))
     if dtype is int1 and op not in ("==", "!="):
         a, b, dtype = cast(a, int8), cast(b, int8), int8
@@ -374,12 +404,19 @@ def where(condition: object, x: object, y: object) -> Value:
     return like(a, arith.SelectOp(truth.value, a.value, b.value).result, dtype)
 
 
-def minimum(x: object, y: object) -> object:
-    return binary("min", x, y)
+def minimum(x: object, y: object, propagate_nan: object = "none") -> object:
+    return _extreme("min", x, y, propagate_nan)
 
 
-def maximum(x: object, y: object) -> object:
-    return binary("max", x, y)
+def maximum(x: object, y: object, propagate_nan: object = "none") -> object:
+    return _extreme("max", x, y, propagate_nan)
+
+
+def _extreme(op: str, x: object, y: object, propagate_nan: object) -> object:
+    """The smaller or larger of two values; of a NaN and a number the number, unless NaNs are to be kept."""
+    require(propagate_nan in ("none", "all"), f"propagate_nan must be bl.PropagateNan.NONE or ALL, not {describe(propagate_nan)}.")
+    floats = any(getattr(v, "dtype", None) is float32 for v in (x, y))
+    return binary(f"{op} with NaN" if propagate_nan == "all" and floats else op, x, y)
 
 
 def _function(op: type, x: object) -> Value:

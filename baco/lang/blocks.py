@@ -8,7 +8,20 @@ from collections.abc import Sequence
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
 from baco.dialects.mlir import ir, tensor
-from baco.lang.arithmetic import Value, as_block, block_type, cast, fits, materialise, maximum, promoted_sum, require, spread
+from baco.lang.arithmetic import (
+    Value,
+    as_block,
+    block_type,
+    cast,
+    compare,
+    fits,
+    materialise,
+    maximum,
+    promoted_sum,
+    require,
+    spread,
+    where,
+)
 from baco.lang.pooling import checked_pooling
 from baco.lang.types import Block, DType, Product, Scalar, describe, float32, int8, int32
 
@@ -16,11 +29,12 @@ MOST_ELEMENTS = 1 << 20
 """Of a block, as in Triton."""
 
 
-def shape_of(shape: object, what: str) -> tuple[int, ...]:
-    """A block's shape: one to three positive compile-time integers."""
+def shape_of(shape: object, what: str, most: int = 3) -> tuple[int, ...]:
+    """A block's shape: one to `most` positive compile-time integers."""
     size = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,) if isinstance(shape, int) else shape
-    ok = isinstance(size, tuple) and 1 <= len(size) <= 3 and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in size)
-    require(ok, f"{what} must be one to three positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
+    ok = isinstance(size, tuple) and 1 <= len(size) <= most and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in size)
+    number = {3: "three", 5: "five"}[most]
+    require(ok, f"{what} must be one to {number} positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
     count = math.prod(size)
     require(count <= MOST_ELEMENTS, f"{what} is {count} elements; a block has at most {MOST_ELEMENTS}.")
     return size
@@ -82,10 +96,11 @@ def permute(input: object, *dims: object) -> Block:
 # Reductions ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _reduce(value: object, axis: object, keep_dims: object, kind: str) -> Value:
+def reduction(value: object, axis: object, keep_dims: object, kind: str, dtype: object = None) -> Value:
+    """What is left of an axis, or of all, combined as one of :data:`baco.dialects.baco_blocks.REDUCTIONS`."""
     block = as_block(value)
     if kind == "sum":
-        block = cast(block, promoted_sum(block.dtype))
+        block = cast(block, promoted_sum(block.dtype) if dtype is None else _dtype(dtype))
     if axis is None:
         for _ in block.shape:
             block = _reduced(block, len(block.shape) - 1, kind)
@@ -109,16 +124,43 @@ def _reduced(block: Block, axis: int, kind: str) -> Block:
     return Block(block.dtype, shape, op.result)
 
 
-def sum(input: object, axis: object = None, keep_dims: object = False) -> Value:
-    return _reduce(input, axis, keep_dims, "sum")
+def sum(input: object, axis: object = None, keep_dims: object = False, dtype: object = None) -> Value:
+    return reduction(input, axis, keep_dims, "sum", dtype)
 
 
-def max(input: object, axis: object = None, keep_dims: object = False) -> Value:
-    return _reduce(input, axis, keep_dims, "max")
+def max(
+    input: object,
+    axis: object = None,
+    return_indices: object = False,
+    return_indices_tie_break_left: object = True,
+    keep_dims: object = False,
+) -> Value | tuple[Value, Value]:
+    best = reduction(input, axis, keep_dims, "max")
+    return (best, where_best(input, axis, keep_dims, "max")) if return_indices else best
 
 
-def min(input: object, axis: object = None, keep_dims: object = False) -> Value:
-    return _reduce(input, axis, keep_dims, "min")
+def min(
+    input: object,
+    axis: object = None,
+    return_indices: object = False,
+    return_indices_tie_break_left: object = True,
+    keep_dims: object = False,
+) -> Value | tuple[Value, Value]:
+    best = reduction(input, axis, keep_dims, "min")
+    return (best, where_best(input, axis, keep_dims, "min")) if return_indices else best
+
+
+def where_best(input: object, axis: object, keep_dims: object, kind: str) -> Value:
+    """The first place where the largest or smallest element lies."""
+    from baco.lang.functions import axis_of, ravel, reshape
+
+    block = ravel(input) if axis is None else as_block(input)
+    require(axis is not None or not keep_dims, "keep_dims needs an axis.")
+    place = axis_of(0 if axis is None else axis, len(block.shape))
+    size = block.shape[place]
+    numbers = reshape(arange(0, size), size, *[1] * (len(block.shape) - place - 1))
+    here = compare("==", block, reduction(block, place, True, kind))
+    return reduction(where(here, numbers, size - 1), place, keep_dims, "min")
 
 
 # Products --------------------------------------------------------------------------------------------------------------------------------

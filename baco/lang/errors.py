@@ -9,6 +9,7 @@ __all__ = [
     "AutotunerError",
     "CompilationError",
     "CompileTimeAssertionFailure",
+    "DeviceAssertionFailure",
     "InterpreterError",
     "KernelTypeError",
     "LaunchError",
@@ -31,6 +32,15 @@ class KernelTypeError(CompilationError):
 
 class CompileTimeAssertionFailure(CompilationError):
     """A `static_assert` that does not hold."""
+
+
+class DeviceAssertionFailure(BacoError):
+    """A `device_assert`, or an `assert` on a run-time condition, that did not hold in a run. Attribute: `location`, where known."""
+
+    def __init__(self, message: str, location: SourceLocation | None = None) -> None:
+        self.location = location
+        where = f"{location.file}:{location.line}:{location.column}: " if location else ""
+        super().__init__(f"{where}{message}{location.excerpt() if location else ''}")
 
 
 class SemanticError(Exception):

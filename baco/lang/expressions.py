@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from baco.dialects.mlir import ir
-from baco.lang import semantic
+from baco.lang import language, semantic
+from baco.lang.builtins import BUILTIN
 from baco.lang.errors import (
     CompileTimeAssertionFailure,
     KernelTypeError,
     SemanticError,
     UnsupportedLanguageConstruct,
 )
-from baco.lang.language import BUILTIN
+from baco.lang.language import METHODS
 from baco.lang.source import KernelSource
 from baco.lang.types import (
     BY_NAME,
@@ -38,6 +39,7 @@ from baco.lang.types import (
     Scalar,
     constexpr,
     describe,
+    int1,
 )
 
 BINARY = {
@@ -57,17 +59,27 @@ BINARY = {
 }
 _UNARY = {ast.UAdd: "+", ast.USub: "-", ast.Invert: "~", ast.Not: "not"}
 _METHODS = {
+    **{name: semantic.meaning(name) for name in METHODS},
     "to": semantic.cast,
-    "trans": semantic.trans,
-    "sum": semantic.sum,
-    "max": semantic.max,
-    "min": semantic.min,
-    "expand_dims": semantic.expand_dims,
+    "item": semantic.item,
+    "logical_and": lambda x, other: semantic.binary("&", semantic.cast(x, int1), semantic.cast(other, int1)),
+    "logical_or": lambda x, other: semantic.binary("|", semantic.cast(x, int1), semantic.cast(other, int1)),
 }
 """Functions that a value also has as methods."""
 MOST_CALLS = 50
 """How deep device functions may call each other."""
-_COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_COMPARE = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
 _PYTHON_FUNCTIONS = {"min", "max", "abs", "len", "int", "float", "bool", "str"}
 _REMEDY = {
     "Try": "a kernel has no exceptions.",
@@ -152,6 +164,8 @@ class ExpressionReader:
             return self._outer(node.id, self.namespace[node.id])
         if node.id in _PYTHON_FUNCTIONS:
             return getattr(builtins, node.id)
+        if node.id == "print":
+            return language.device_print
         raise SemanticError(f"{node.id!r} is not defined here; names first assigned inside a loop end with it.")
 
     @staticmethod
@@ -159,6 +173,8 @@ class ExpressionReader:
         """Names from around the kernel: modules, builtins, element types, and plain constants."""
         from baco.lang.jit import JITFunction
 
+        if isinstance(value, constexpr):
+            return value.value
         device = isinstance(value, JITFunction)
         allowed = (
             device
@@ -229,9 +245,10 @@ class ExpressionReader:
         return functools.reduce(lambda a, b: semantic.binary("&" if isinstance(node.op, ast.And) else "|", a, b), truths)
 
     def _eval_Compare(self, node: ast.Compare) -> object:
-        if len(node.ops) != 1 or type(node.ops[0]) not in _COMPARE:
-            raise self.unsupported(node, "this comparison")
-        return semantic.compare(_COMPARE[type(node.ops[0])], self.expression(node.left), self.expression(node.comparators[0]))
+        values = [self.expression(v) for v in (node.left, *node.comparators)]
+        ops = [_COMPARE[type(op)] for op in node.ops]
+        truths = [semantic.compare(op, a, b) for op, a, b in zip(ops, values, values[1:], strict=False)]
+        return functools.reduce(lambda a, b: semantic.binary("&", a, b), truths)
 
     def _eval_IfExp(self, node: ast.IfExp) -> object:
         condition = self.expression(node.test)
@@ -250,17 +267,28 @@ class ExpressionReader:
             raise self.unsupported(node, "* and ** in a call")
         keywords = {k.arg: self.expression(k.value) for k in node.keywords}
         if isinstance(function, _Method):
-            return _call(function.function, function.owner, *arguments, **keywords)
+            return _call(function.function, function.owner, *map(self._callable, arguments), **self._callables(keywords))
         if isinstance(getattr(function, "source", None), KernelSource):
             return self._device_call(function, arguments, keywords)
         name = getattr(function, BUILTIN, None)
         if name is not None:
-            return _call(getattr(semantic, name), *arguments, **keywords)
+            return _call(semantic.meaning(name), *map(self._callable, arguments), **self._callables(keywords))
+        if function is constexpr and len(arguments) == 1:
+            return arguments[0]
         if function in (min, max) and len(arguments) == 2 and any(isinstance(a, Scalar) for a in arguments):
             return semantic.binary(function.__name__, *arguments)
         if getattr(builtins, getattr(function, "__name__", ""), None) is function and function.__name__ in _PYTHON_FUNCTIONS:
             return self._python_call(function, arguments)
         raise SemanticError(f"{ast.unparse(node.func)} cannot be called in a kernel; the functions there are, are those of baco.language.")
+
+    def _callable(self, value: object) -> object:
+        """An argument of a builtin: another kernel function becomes one that reads it in place of the builtin's call."""
+        if not isinstance(getattr(value, "source", None), KernelSource):
+            return value
+        return lambda *arguments: self._device_call(value, list(arguments), {})
+
+    def _callables(self, keywords: Mapping[str, object]) -> dict[str, object]:
+        return {name: self._callable(value) for name, value in keywords.items()}
 
     def _device_call(self, function: Any, arguments: list[Any], keywords: dict[str, Any]) -> object:
         """The value of another kernel function: its statements are read in place of the call."""
@@ -298,5 +326,5 @@ def _call(function: Callable[..., Any], *arguments: object, **keywords: object) 
     try:
         inspect.signature(function).bind(*arguments, **keywords)
     except TypeError as error:
-        raise SemanticError(f"bl.{function.__name__.removeprefix('descriptor_')}: {error}.") from None
+        raise SemanticError(f"bl.{function.__name__.removeprefix('descriptor_').strip('<>')}: {error}.") from None
     return function(*arguments, **keywords)

@@ -7,12 +7,13 @@ run-time values become `scf` operations that carry the variables they change.
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from baco.dialects import baco as dialect
 from baco.dialects.mlir import context, func, ir, scf
-from baco.lang import semantic
+from baco.lang import functions, language, semantic
 from baco.lang.errors import (
     CompilationError,
     KernelTypeError,
@@ -34,6 +35,8 @@ from baco.lang.types import (
     Scalar,
     describe,
 )
+from baco.lowering.choices import LOOP_STAGES
+from baco.lowering.pipeline_loads import MAX_STAGES
 
 RESERVED = ("baco_main", "baco_arguments", "_start", "tohost", "fromhost")
 """Symbols of the bare-metal program around a kernel."""
@@ -254,8 +257,11 @@ class _Reader(ExpressionReader):
             self.variables[name] = _with_values(value, left)
 
     def _do_Assert(self, node: ast.Assert) -> None:
-        message = self.expression(node.msg) if node.msg else ""
-        semantic.static_assert(self.expression(node.test), message)
+        condition, message = self.expression(node.test), self.expression(node.msg) if node.msg else ""
+        if isinstance(condition, (Scalar, Block)):
+            functions.device_assert(condition, message)
+        else:
+            semantic.static_assert(condition, message)
 
     def _do_For(self, node: ast.For) -> None:
         if node.orelse or not isinstance(node.target, ast.Name):
@@ -265,10 +271,12 @@ class _Reader(ExpressionReader):
                 self.variables[node.target.id] = value
                 self.statements(node.body)
             return
-        start, stop, step = self._range(node.iter)
+        (start, stop, step), stages = self._range(node.iter)
         values = self._loop_variables(node.body, node.target.id)
         initial = [v for value in values.values() for v in _flat(value)]
         loop = scf.ForOp(start.value, stop.value, step.value, initial)
+        if stages is not None:
+            loop.attributes[LOOP_STAGES] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), max(stages, 1))
         outer = dict(self.variables)
         with ir.InsertionPoint(loop.body):
             self.variables[node.target.id] = Scalar(start.dtype, loop.induction_variable)
@@ -283,27 +291,43 @@ class _Reader(ExpressionReader):
         """The numbers of ``bl.static_range(...)``, or None for any other loop."""
         if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Name, ast.Attribute)):
             return None
-        if isinstance(node.func, ast.Name) and node.func.id == "range" and "range" not in self.variables:
+        if isinstance(node.func, ast.Name) and node.func.id == "range" and "range" not in {*self.variables, *self.namespace}:
             return None
         if self.expression(node.func) is not static_range:
             return None
         bounds = [self.expression(a) for a in node.args]
         if node.keywords or not 1 <= len(bounds) <= 3 or not all(isinstance(b, int) for b in bounds):
             raise SemanticError("bl.static_range takes one to three compile-time integers.")
+        if len(bounds) == 3 and bounds[2] == 0:
+            raise SemanticError("the step of bl.static_range must not be 0.")
         return static_range(*bounds).values
 
-    def _range(self, node: ast.expr) -> tuple[Scalar, Scalar, Scalar]:
-        is_range = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords
-        if not is_range or not 1 <= len(node.args) <= 3:
+    def _range(self, node: ast.expr) -> tuple[tuple[Scalar, Scalar, Scalar], int | None]:
+        """The bounds of ``range(...)`` or ``bl.range(...)``, and the stages it asks for."""
+        if not isinstance(node, ast.Call) or not self._is_range(node):
             raise self.unsupported(node, "a loop over anything but range(stop), range(start, stop) or range(start, stop, step)")
-        bounds = [self.expression(a) for a in node.args]
-        if len(bounds) == 1:
-            bounds = [0, *bounds]
-        if len(bounds) == 2:
-            bounds = [*bounds, 1]
+        given = {k.arg: self.expression(k.value) for k in node.keywords}
+        try:
+            bound = inspect.signature(language.range).bind(*map(self.expression, node.args), **given).arguments
+        except TypeError as error:
+            raise SemanticError(f"range: {error}.") from None
+        stages = bound.pop("num_stages", None)
+        first, last, step = (bound.pop(n, None) for n in ("arg1", "arg2", "step"))
+        if useless := [n for n, value in bound.items() if value not in (None, False)]:
+            raise SemanticError(f"{useless[0]} is about a GPU's loops; leave it out (bl.static_range unrolls).")
+        if stages is not None and (isinstance(stages, bool) or not isinstance(stages, int) or not 0 <= stages <= MAX_STAGES):
+            raise SemanticError(f"num_stages of a loop must be a compile-time number from 0 to {MAX_STAGES}, not {describe(stages)}.")
+        bounds = (0, first, step) if last is None else (first, last, step)
+        bounds = (*bounds[:2], 1 if step is None else step)
         if isinstance(bounds[2], int) and bounds[2] < 1:
             raise SemanticError(f"the step of range must be at least 1, but is {bounds[2]}.")
-        return tuple(semantic.integer(b, f"the {n} of range") for b, n in zip(bounds, ("start", "stop", "step"), strict=True))
+        return tuple(semantic.integer(b, f"the {n} of range") for b, n in zip(bounds, ("start", "stop", "step"), strict=True)), stages
+
+    def _is_range(self, node: ast.Call) -> bool:
+        """Whether a loop runs over Python's range or over bl.range, which alone takes keywords."""
+        if isinstance(node.func, ast.Name) and node.func.id == "range" and "range" not in {*self.variables, *self.namespace}:
+            return not node.keywords and len(node.args) <= 3
+        return isinstance(node.func, (ast.Name, ast.Attribute)) and self.expression(node.func) is language.range
 
     def _yielded(self, values: Mapping[str, Any], before: Mapping[str, Any], node: ast.For | ast.While) -> list[ir.Value]:
         """What the body of a loop gives the next iteration; `values` are those carried, `before` is what all names were."""

@@ -14,18 +14,27 @@ import bdb
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, FunctionType, TracebackType
+from types import CellType, CodeType, FunctionType, TracebackType
 from typing import Any
 
 import numpy as np
 
 from baco.errors import BacoError
 from baco.lang import launch
-from baco.lang.errors import CompileTimeAssertionFailure, InterpreterError, KernelTypeError, SemanticError, SourceLocation
+from baco.lang.builtins import INTERPRETER
+from baco.lang.errors import (
+    CompileTimeAssertionFailure,
+    DeviceAssertionFailure,
+    InterpreterError,
+    KernelTypeError,
+    SemanticError,
+    SourceLocation,
+)
 from baco.lang.interpreter_builtins import BUILTINS, PYTHON, StaticAssertion
+from baco.lang.interpreter_functions import DeviceAssertion
 from baco.lang.interpreter_memory import Memory, OutOfBounds, Pointer
 from baco.lang.interpreter_values import Block
-from baco.lang.language import INTERPRETER
+from baco.lang.types import constexpr
 
 
 class Interpreter:
@@ -70,8 +79,9 @@ class Interpreter:
         """Call a function of the kernel's: the kernel itself, or a device function."""
         self.files.add(function.__code__.co_filename)
         if function not in self.adapted:
-            names = {**PYTHON, **function.__globals__}
-            copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+            names = {name: _plain(value) for name, value in {**PYTHON, **function.__globals__}.items()}
+            cells = tuple(map(_plain_cell, function.__closure__ or ()))
+            copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
             copy.__kwdefaults__ = function.__kwdefaults__
             self.adapted[function] = copy
         return self.adapted[function](*arguments, **keywords)
@@ -90,6 +100,8 @@ class Interpreter:
             raise CompileTimeAssertionFailure(
                 f"assert failed{f': {error}' if str(error) else ''}.", self._place(error.__traceback__)
             ) from None
+        except DeviceAssertion as error:
+            raise DeviceAssertionFailure(f"in program instance {self.instance}: {error}", self._place(error.__traceback__)) from None
         except OutOfBounds as error:
             raise InterpreterError(str(error), self.instance, self._place(error.__traceback__)) from None
         except Exception as error:
@@ -104,6 +116,18 @@ class Interpreter:
                 place = SourceLocation(code.co_filename, trace.tb_lineno, 1 + _column(code, trace.tb_lasti))
             trace = trace.tb_next
         return place
+
+
+def _plain(value: Any) -> Any:
+    """What a name outside a kernel stands for in it: a constant for ``bl.constexpr(constant)``."""
+    return value.value if isinstance(value, constexpr) else value
+
+
+def _plain_cell(cell: CellType) -> CellType:
+    try:
+        return CellType(_plain(cell.cell_contents)) if isinstance(cell.cell_contents, constexpr) else cell
+    except ValueError:  # a name that is not bound yet
+        return cell
 
 
 def _column(code: CodeType, instruction: int) -> int:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from baco.lang import interpreter_values as values
+from baco.lang.builtins import INTERPRETER
 from baco.lang.errors import SemanticError
 from baco.lang.interpreter_memory import BlockPointer, Descriptor, Memory, Pointer, load_block, store_block, to_store
 from baco.lang.interpreter_values import Block, binary, cast, describe, integer, integers, materialise
-from baco.lang.language import INTERPRETER
 from baco.lang.pooling import checked_pooling
 from baco.lang.types import DType, float32, int1, int8, int32, int64
 
@@ -33,25 +33,26 @@ def meaning(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str) -> None:
+    """Raise a SemanticError unless a condition holds."""
     if not condition:
         raise SemanticError(message)
 
 
 def _block(value: Any) -> Block:
-    _require(isinstance(value, Block) and bool(value.shape), f"this must be a block, not a {describe(value)}.")
+    require(isinstance(value, Block) and bool(value.shape), f"this must be a block, not a {describe(value)}.")
     return value
 
 
 def _dtype(dtype: Any) -> DType:
-    _require(isinstance(dtype, DType), f"dtype must be an element type such as bl.int32, not {describe(dtype)}.")
+    require(isinstance(dtype, DType), f"dtype must be an element type such as bl.int32, not {describe(dtype)}.")
     return dtype
 
 
 def _shape(shape: Any, what: str) -> tuple[int, ...]:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     ok = 1 <= len(sizes) <= 3 and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes)
-    _require(ok, f"{what} must be one to three positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
+    require(ok, f"{what} must be one to three positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
     return sizes
 
 
@@ -69,7 +70,7 @@ def num_programs(axis: int) -> Block:
 
 
 def _grid_axis(axis: Any) -> int:
-    _require(isinstance(axis, int) and axis in (0, 1, 2), f"axis must be 0, 1 or 2, not {describe(axis)}.")
+    require(isinstance(axis, int) and axis in (0, 1, 2), f"axis must be 0, 1 or 2, not {describe(axis)}.")
     return axis
 
 
@@ -81,42 +82,43 @@ def make_block_ptr(base: Any, shape: Any, strides: Any, offsets: Any, block_shap
     memory, start = _base(base)
     block = _shape(block_shape, "block_shape")
     rank = len(block)
-    _require(len(_axes(order, rank, "order")) == rank, f"order must list all {rank} dimensions, innermost first, not {order!r}.")
+    require(len(_axes(order, rank, "order")) == rank, f"order must list all {rank} dimensions, innermost first, not {order!r}.")
     sizes, steps, starts = (integers(v, rank, n) for v, n in ((shape, "shape"), (strides, "strides"), (offsets, "offsets")))
     return BlockPointer(memory, start, sizes, steps, starts, block)
 
 
 @meaning
-def make_tensor_descriptor(base: Any, shape: Any, strides: Any, block_shape: Any) -> Descriptor:
+def make_tensor_descriptor(base: Any, shape: Any, strides: Any, block_shape: Any, padding_option: str = "zero") -> Descriptor:
+    require(padding_option == "zero", f"padding_option must be 'zero', not {padding_option!r}.")
     memory, start = _base(base)
     block = _shape(block_shape, "block_shape")
     sizes, steps = (integers(v, len(block), n) for v, n in ((shape, "shape"), (strides, "strides")))
-    _require(steps[-1] == 1, f"strides[{len(block) - 1}] of a descriptor must be 1.")
+    require(steps[-1] == 1, f"strides[{len(block) - 1}] of a descriptor must be 1.")
     return Descriptor(memory, start, sizes, steps, block)
 
 
 def _base(base: Any) -> tuple[Memory, int]:
-    _require(isinstance(base, Pointer) and not base.shape, f"base must be a pointer argument of the kernel, not a {describe(base)}.")
+    require(isinstance(base, Pointer) and not base.shape, f"base must be a pointer argument of the kernel, not a {describe(base)}.")
     return base.memory, int(base.offsets)
 
 
 def _axes(axes: Any, rank: int, what: str) -> tuple[int, ...]:
     axes = (axes,) if isinstance(axes, int) else axes
     ok = isinstance(axes, (tuple, list)) and all(isinstance(a, int) and 0 <= a < rank for a in axes) and len(set(axes)) == len(axes)
-    _require(ok, f"{what} must list distinct dimensions below {rank}, not {axes!r}.")
+    require(ok, f"{what} must list distinct dimensions below {rank}, not {axes!r}.")
     return tuple(axes)
 
 
 @meaning
 def advance(base: Any, offsets: Any) -> BlockPointer:
-    _require(isinstance(base, BlockPointer), f"bl.advance moves a block pointer, not a {describe(base)}.")
+    require(isinstance(base, BlockPointer), f"bl.advance moves a block pointer, not a {describe(base)}.")
     return base.advance(offsets)
 
 
 def _refuse_gpu(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
-        _require(name in ("cache_modifier", "eviction_policy", "volatile"), f"there is no argument {name!r} here.")
-        _require(not value, f"{name} has no meaning on Gemmini, which has no caches; leave it out.")
+        require(name in ("cache_modifier", "eviction_policy", "volatile"), f"there is no argument {name!r} here.")
+        require(not value, f"{name} has no meaning on Gemmini, which has no caches; leave it out.")
 
 
 @meaning
@@ -124,12 +126,13 @@ def load(pointer: Any, mask: Any = None, other: Any = None, boundary_check: Any 
     _refuse_gpu(gpu)
     if isinstance(pointer, Pointer):
         unchecked = not boundary_check and not padding_option
-        _require(unchecked, "boundary_check and padding_option belong to block pointers; here use mask and other.")
+        require(unchecked, "boundary_check and padding_option belong to block pointers; here use mask and other.")
         outside = materialise(0 if other is None else other, "other", pointer.dtype).data
+        values.common_shape(outside.shape, pointer.shape)
         return Block(pointer.memory.read(pointer.offsets, _wanted(mask, pointer), outside))
-    _require(isinstance(pointer, BlockPointer), f"bl.load reads through a pointer, not a {describe(pointer)}.")
-    _require(mask is None and other is None, "mask and other belong to raw pointers; with a block pointer use boundary_check.")
-    _require(padding_option in ("", "zero"), f"padding_option must be 'zero', not {padding_option!r}.")
+    require(isinstance(pointer, BlockPointer), f"bl.load reads through a pointer, not a {describe(pointer)}.")
+    require(mask is None and other is None, "mask and other belong to raw pointers; with a block pointer use boundary_check.")
+    require(padding_option in ("", "zero"), f"padding_option must be 'zero', not {padding_option!r}.")
     return load_block(pointer, _axes(boundary_check, len(pointer.shape), "boundary_check"))
 
 
@@ -137,11 +140,11 @@ def load(pointer: Any, mask: Any = None, other: Any = None, boundary_check: Any 
 def store(pointer: Any, value: Any, mask: Any = None, boundary_check: Any = (), **gpu: Any) -> None:
     _refuse_gpu(gpu)
     if isinstance(pointer, Pointer):
-        _require(not boundary_check, "boundary_check belongs to block pointers; here use mask.")
+        require(not boundary_check, "boundary_check belongs to block pointers; here use mask.")
         pointer.memory.write(pointer.offsets, _wanted(mask, pointer), to_store(value, pointer).data)
         return
-    _require(isinstance(pointer, BlockPointer), f"bl.store writes through a pointer, not a {describe(pointer)}.")
-    _require(mask is None, "mask belongs to raw pointers; with a block pointer use boundary_check.")
+    require(isinstance(pointer, BlockPointer), f"bl.store writes through a pointer, not a {describe(pointer)}.")
+    require(mask is None, "mask belongs to raw pointers; with a block pointer use boundary_check.")
     store_block(pointer, value, _axes(boundary_check, len(pointer.shape), "boundary_check"))
 
 
@@ -157,8 +160,8 @@ def _wanted(mask: Any, pointer: Pointer) -> np.ndarray:
 @meaning
 def arange(start: int, end: int) -> Block:
     ok = all(isinstance(v, int) and not isinstance(v, bool) for v in (start, end))
-    _require(ok, f"bl.arange takes compile-time integers, not {describe(start)} and {describe(end)}.")
-    _require(start < end, f"bl.arange({start}, {end}) would be empty.")
+    require(ok, f"bl.arange takes compile-time integers, not {describe(start)} and {describe(end)}.")
+    require(start < end, f"bl.arange({start}, {end}) would be empty.")
     return Block(np.arange(start, end, dtype=np.int32))
 
 
@@ -175,19 +178,32 @@ def zeros_like(input: Any) -> Block:
 @meaning
 def full(shape: Any, value: Any, dtype: DType) -> Block:
     number = materialise(value, "value", _dtype(dtype))
-    _require(not number.shape, f"value must be a number, not a {describe(value)}.")
+    require(not number.shape, f"value must be a number, not a {describe(value)}.")
     return Block(np.full(_shape(shape, "shape"), number.data))
 
 
 @meaning
-def cast_(input: Any, dtype: DType) -> Block:
-    return cast(input, dtype)
+def cast_(input: Any, dtype: DType, fp_downcast_rounding: str | None = None, bitcast: bool = False) -> Block:
+    require(fp_downcast_rounding is None, "fp_downcast_rounding is about floats narrower than float32, which are not here; leave it out.")
+    if not bitcast:
+        return cast(input, dtype)
+    block = materialise(input)
+    same = block.dtype.bits == _dtype(dtype).bits
+    require(same, f"bitcast keeps the bits, but {block.dtype} has {block.dtype.bits} of them and {dtype} {dtype.bits}.")
+    return Block(block.data.view(values.numpy_type(dtype)))
 
 
 @meaning
 def expand_dims(input: Any, axis: int) -> Block:
+    if isinstance(axis, (tuple, list)):
+        for one in sorted(axis):
+            input = expand_dims(input, one)
+        return input
     rank = len(_block(input).shape)
-    _require(isinstance(axis, int) and -rank - 1 <= axis <= rank, f"axis must be from {-rank - 1} to {rank}, not {describe(axis)}.")
+    require(
+        isinstance(axis, int) and not isinstance(axis, bool) and -rank - 1 <= axis <= rank,
+        f"axis must be from {-rank - 1} to {rank}, not {describe(axis)}.",
+    )
     return Block(np.expand_dims(input.data, axis))
 
 
@@ -195,7 +211,7 @@ def expand_dims(input: Any, axis: int) -> Block:
 def broadcast_to(input: Any, shape: Any) -> Block:
     block, size = _block(input), _shape(shape, "shape")
     fits = values.common_shape(block.shape, size) == size
-    _require(fits, f"a {describe(block)} cannot be repeated to {' x '.join(map(str, size))}.")
+    require(fits, f"a {describe(block)} cannot be repeated to {' x '.join(map(str, size))}.")
     return Block(np.broadcast_to(block.data, size))
 
 
@@ -206,7 +222,7 @@ def trans(input: Any, *dims: Any) -> Block:
     order = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
     if not order:
         return block.T
-    _require(sorted(order) == list(range(rank)), f"bl.trans: {order} is not an order of {rank} dimensions.")
+    require(sorted(order) == list(range(rank)), f"bl.trans: {order} is not an order of {rank} dimensions.")
     return Block(block.data.transpose(order))
 
 
@@ -229,18 +245,21 @@ def where(condition: Any, x: Any, y: Any) -> Block:
 
 
 @meaning
-def minimum(x: Any, y: Any) -> Any:
-    return _of_two("min", x, y)
+def minimum(x: Any, y: Any, propagate_nan: str = "none") -> Any:
+    return _of_two("min", x, y, propagate_nan)
 
 
 @meaning
-def maximum(x: Any, y: Any) -> Any:
-    return _of_two("max", x, y)
+def maximum(x: Any, y: Any, propagate_nan: str = "none") -> Any:
+    return _of_two("max", x, y, propagate_nan)
 
 
-def _of_two(op: str, x: Any, y: Any) -> Any:
+def _of_two(op: str, x: Any, y: Any, propagate_nan: str) -> Any:
     """The smaller or larger of two values; Python's own on compile-time numbers."""
-    return binary(op, x, y) if isinstance(x, Block) or isinstance(y, Block) else getattr(builtins, op)(x, y)
+    require(propagate_nan in ("none", "all"), f"propagate_nan must be bl.PropagateNan.NONE or ALL, not {describe(propagate_nan)}.")
+    if not isinstance(x, Block) and not isinstance(y, Block):
+        return getattr(builtins, op)(x, y)
+    return binary(f"{op} with NaN" if propagate_nan == "all" else op, x, y)
 
 
 @meaning
@@ -264,29 +283,43 @@ _function("rsqrt", lambda x: np.float32(1) / np.sqrt(x))
 _function("sigmoid", lambda x: np.float32(1) / (np.float32(1) + np.exp(-x)))
 
 
-def _reduction(name: str, reduce: Callable[[np.ndarray, int], np.ndarray]) -> None:
-    """A reduction along an axis, or of everything from the last axis on, by name."""
+def _reduced(reduce: Callable[[np.ndarray, int], np.ndarray], block: Block, axis: int | None, keep_dims: bool) -> Block:
+    """A reduction along an axis, or of everything from the last axis on."""
+    rank = len(block.shape)
+    if axis is None:
+        data = block.data
+        for place in reversed(range(rank)):
+            data = reduce(data, place)
+        return Block(data)
+    require(isinstance(axis, int) and -rank <= axis < rank, f"axis must be from {-rank} to {rank - 1}, not {describe(axis)}.")
+    result = reduce(block.data, axis % rank)
+    return Block(np.expand_dims(result, axis % rank) if keep_dims else result)
 
-    def compute(input: Any, axis: int | None = None, keep_dims: bool = False) -> Block:
-        block = _block(input)
-        rank = len(block.shape)
-        if name == "sum" and block.dtype not in (int32, int64, float32):
-            block = cast(block, int32)
-        if axis is None:
-            data = block.data
-            for place in reversed(range(rank)):
-                data = reduce(data, place)
-            return Block(data)
-        _require(isinstance(axis, int) and -rank <= axis < rank, f"axis must be from {-rank} to {rank - 1}, not {describe(axis)}.")
-        result = reduce(block.data, axis % rank)
-        return Block(np.expand_dims(result, axis % rank) if keep_dims else result)
+
+@meaning
+def sum_(input: Any, axis: int | None = None, keep_dims: bool = False, dtype: DType | None = None) -> Block:
+    block = _block(input)
+    block = cast(block, dtype if dtype is not None else block.dtype if block.dtype in (int32, int64, float32) else int32)
+    in_order = lambda data, axis: np.add.accumulate(data, axis, dtype=data.dtype).take(-1, axis)  # noqa: E731  (as the host core adds)
+    return _reduced(in_order, block, axis, keep_dims)
+
+
+def _extreme(name: str, reduce: Callable[..., np.ndarray]) -> None:
+    def compute(
+        input: Any,
+        axis: int | None = None,
+        return_indices: bool = False,
+        return_indices_tie_break_left: bool = True,
+        keep_dims: bool = False,
+    ) -> Any:
+        best = _reduced(reduce, _block(input), axis, keep_dims)
+        return (best, BUILTINS[f"arg{name}"](input, axis, keep_dims=keep_dims)) if return_indices else best
 
     BUILTINS[name] = compute
 
 
-_reduction("sum", lambda data, axis: np.add.accumulate(data, axis, dtype=data.dtype).take(-1, axis))  # in order, as the host core adds
-_reduction("max", lambda data, axis: data.max(axis))
-_reduction("min", lambda data, axis: data.min(axis))
+_extreme("max", np.fmax.reduce)
+_extreme("min", np.fmin.reduce)
 
 
 @meaning
@@ -300,22 +333,22 @@ def dot(
     out_dtype: DType | None = None,
 ) -> Block:
     for name, given in (("input_precision", input_precision), ("allow_tf32", allow_tf32), ("max_num_imprecise_acc", max_num_imprecise_acc)):
-        _require(given is None, f"{name} is about imprecise floating point; here int8 is exact and float32 is float32. Leave it out.")
+        require(given is None, f"{name} is about imprecise floating point; here int8 is exact and float32 is float32. Leave it out.")
     result = values.dot(input, other, acc)
-    _require(out_dtype in (None, result.dtype), f"{input.dtype} products are summed in {result.dtype}, not {out_dtype}.")
+    require(out_dtype in (None, result.dtype), f"{input.dtype} products are summed in {result.dtype}, not {out_dtype}.")
     return result
 
 
 @meaning
 def requantise(value: Any, scale: Any = 1.0, relu: bool = False) -> Block:
     block = _block(value)
-    _require(block.dtype is int32, f"bl.gemmini.requantise takes an int32 block, not a {describe(block)}.")
-    _require(isinstance(relu, bool), f"relu must be True or False at compile time, not {describe(relu)}.")
+    require(block.dtype is int32, f"bl.gemmini.requantise takes an int32 block, not a {describe(block)}.")
+    require(isinstance(relu, bool), f"relu must be True or False at compile time, not {describe(relu)}.")
     if isinstance(scale, (int, float)) and not isinstance(scale, bool):
-        _require(0 <= scale < 2**31, f"scale must be from 0 up to 2**31, where all implementations of Gemmini agree, but is {scale}.")
+        require(0 <= scale < 2**31, f"scale must be from 0 up to 2**31, where all implementations of Gemmini agree, but is {scale}.")
         scale = float(scale)
     factor = materialise(scale, "scale")
-    _require(factor.dtype is float32 and not factor.shape, f"scale must be a float, not {describe(scale)}.")
+    require(factor.dtype is float32 and not factor.shape, f"scale must be a float, not {describe(scale)}.")
     with np.errstate(all="ignore"):
         scaled = np.nan_to_num(np.rint(block.data.astype(np.float32) * factor.data))
     return Block(np.clip(scaled, 0 if relu else -128, 127).astype(np.int8))
@@ -324,7 +357,7 @@ def requantise(value: Any, scale: Any = 1.0, relu: bool = False) -> Block:
 @meaning
 def relu(input: Any) -> Block:
     block = _block(input)
-    _require(block.dtype in (int8, int32), f"bl.gemmini.relu takes an int8 or int32 block, not a {describe(block)}.")
+    require(block.dtype in (int8, int32), f"bl.gemmini.relu takes an int8 or int32 block, not a {describe(block)}.")
     return Block(np.maximum(block.data, 0))
 
 
@@ -340,24 +373,21 @@ def max_pool(input: Any, image: Any, size: Any, stride: Any = None, padding: Any
     return Block(highest.reshape(-1, channels))
 
 
-for _name in ("expand_dims", "max", "min", "sum", "trans"):
-    setattr(Block, _name, BUILTINS[_name])
-
-
 # Compile time ----------------------------------------------------------------------------------------------------------------------------
 
 
 @meaning
-def static_assert(condition: Any, message: str = "") -> None:
-    _require(not isinstance(condition, Block), "static_assert needs a compile-time condition.")
-    if not condition:
-        raise StaticAssertion(f"static_assert failed{f': {message}' if message else ''}.")
+def static_assert(cond: Any, msg: str = "") -> None:
+    require(not isinstance(cond, Block), "static_assert needs a compile-time condition; use device_assert.")
+    if not cond:
+        raise StaticAssertion(f"static_assert failed{f': {msg}' if msg else ''}.")
 
 
 @meaning
-def device_print(prefix: Any, *shown: Any) -> None:
+def device_print(prefix: Any, *args: Any, hex: bool = False) -> None:
+    require(not hex, "device_print writes decimal numbers; leave hex out.")
     instance = ", ".join(map(str, INTERPRETER.get().instance))
-    for value in shown:
+    for value in args:
         elements = value.data if isinstance(value, Block) else np.asarray(value)
         for place in np.ndindex(elements.shape):
             item = elements[place]
@@ -366,9 +396,26 @@ def device_print(prefix: Any, *shown: Any) -> None:
 
 
 @meaning
-def static_print(*shown: Any) -> None:
+def static_print(*shown: Any, sep: str = " ", end: str = "\n", file: Any = None, flush: bool = False) -> None:
     if INTERPRETER.get().instance == (0, 0, 0):
-        print(*(v if isinstance(v, str) else describe(v) for v in shown))
+        print(*(v if isinstance(v, str) else describe(v) for v in shown), sep=sep, end=end, file=file, flush=flush)
+
+
+@meaning
+def range_(
+    arg1: Any,
+    arg2: Any = None,
+    step: Any = None,
+    num_stages: int | None = None,
+    loop_unroll_factor: int | None = None,
+    disallow_acc_multi_buffer: bool = False,
+    flatten: bool = False,
+    warp_specialize: bool = False,
+    disable_licm: bool = False,
+) -> Any:
+    for name, given in (("loop_unroll_factor", loop_unroll_factor), ("flatten", flatten), ("warp_specialize", warp_specialize)):
+        require(not given, f"{name} is about a GPU's loops; leave it out (bl.static_range unrolls).")
+    return _range(*(b for b in (arg1, arg2, step) if b is not None))
 
 
 # Python's own functions in a kernel ------------------------------------------------------------------------------------------------------
@@ -377,7 +424,7 @@ def static_print(*shown: Any) -> None:
 def _range(*bounds: Any) -> Any:
     """A loop's numbers, which are run-time numbers; those of ``bl.static_range`` are not."""
     limits = [integer(b, "a bound of range") for b in bounds]
-    _require(len(limits) < 3 or limits[2] >= 1, f"the step of range must be at least 1, but is {limits[-1] if limits else 0}.")
+    require(len(limits) < 3 or limits[2] >= 1, f"the step of range must be at least 1, but is {limits[-1] if limits else 0}.")
     return (Block(np.int64(i)) for i in range(*limits))
 
 

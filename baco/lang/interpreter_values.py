@@ -228,8 +228,10 @@ _ARITHMETIC = {
     "/": np.divide,
     "//": _floor_division,
     "%": lambda a, b: a - _floor_division(a, b) * b,
-    "min": np.minimum,
-    "max": np.maximum,
+    "min": np.fmin,
+    "max": np.fmax,
+    "min with NaN": np.minimum,
+    "max with NaN": np.maximum,
 }
 _COMPARISON = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}
 

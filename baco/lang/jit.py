@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from baco import knobs
 from baco.hardware import GemminiConfig
 from baco.lang import launch
+from baco.lang.builtins import INTERPRETER
 from baco.lang.errors import LaunchError
-from baco.lang.language import INTERPRETER
 from baco.lang.launch import Options
 from baco.lang.source import KernelSource, NoCanonicalText, Signature, namespace_of, read_source, signature_text
 from baco.lang.types import KernelFacts
@@ -170,10 +170,14 @@ class JITFunction(Launchable):
         names = [name for name, _, _ in special.signature.runtime]
         values = [launch.plain(bound[n]) for n in names]
         if backend == CPU:
-            return special.compiled.run(values, sizes)
+            ran = special.compiled.run(values, sizes)
+            launch.check_exit(self.__name__, ran.exit_code, ran.output.decode())
+            return ran
         result = sim.run(special.program, special.compiled.config, values, sizes, backend=backend)
         launch.record(launch.Launch(self.__name__, special.compiled.config, result))
-        print(result.output.decode(errors="replace"), end="")
+        output = result.output.decode(errors="replace")
+        print(output, end="")
+        launch.check_exit(self.__name__, result.exit_code, output)
         return result
 
     def warmup(

@@ -7,15 +7,18 @@ RISC-V host core inside the same kernel, and a remark says which lines those are
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
+import builtins
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from baco.lang.errors import OutsideKernel
+from baco.lang import standard as _standard
+from baco.lang.builtins import BUILTIN, builtin
+from baco.lang.refused import REFUSED
+from baco.lang.standard import *  # noqa: F403  (the rest of the language)
 from baco.lang.types import DType, constexpr, float32, int1, int8, int16, int32, int64
 
 __all__ = [
+    *_standard.__all__,
     "DType",
     "abs",
     "advance",
@@ -45,6 +48,7 @@ __all__ = [
     "log2",
     "make_block_ptr",
     "make_tensor_descriptor",
+    "math",
     "max",
     "maximum",
     "min",
@@ -52,6 +56,7 @@ __all__ = [
     "num_programs",
     "permute",
     "program_id",
+    "range",
     "rsqrt",
     "sigmoid",
     "sin",
@@ -66,26 +71,6 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
-
-BUILTIN = "__baco_builtin__"
-"""Marks a function that kernel code may call; its value is the name of the function in :mod:`baco.lang.semantic` that does it."""
-
-INTERPRETER: ContextVar[Callable[[str, tuple[Any, ...], dict[str, Any]], Any] | None] = ContextVar("interpreter", default=None)
-"""Does a builtin, given its name and arguments, while a kernel runs as plain Python; see :mod:`baco.lang.interpreter`."""
-
-
-def builtin(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a builtin of a signature and a docstring: kernel code calls its namesake in :mod:`baco.lang.semantic`."""
-
-    @functools.wraps(function)
-    def outside(*arguments: object, **keywords: object) -> Any:
-        interpreter = INTERPRETER.get()
-        if interpreter is not None:
-            return interpreter(function.__name__, arguments, keywords)
-        raise OutsideKernel(f"{function.__qualname__} can only be called inside a @baco.jit kernel; launch the kernel instead.")
-
-    setattr(outside, BUILTIN, function.__name__)
-    return outside
 
 
 @builtin
@@ -115,7 +100,9 @@ def advance(base: Any, offsets: Sequence[Any]) -> Any:
 
 
 @builtin
-def make_tensor_descriptor(base: Any, shape: Sequence[Any], strides: Sequence[Any], block_shape: Sequence[int]) -> Any:
+def make_tensor_descriptor(
+    base: Any, shape: Sequence[Any], strides: Sequence[Any], block_shape: Sequence[int], padding_option: str = "zero"
+) -> Any:
     """A descriptor whose ``.load([i, j])`` and ``.store([i, j], value)`` move blocks at those offsets.
 
     Elements outside the tensor load as zero and are not stored. The last stride must be 1.
@@ -172,15 +159,15 @@ def full(shape: Sequence[int], value: Any, dtype: DType) -> Any:
 
 
 @builtin
-def cast(input: Any, dtype: DType) -> Any:
-    """The same values in another type; also ``x.to(dtype)``.
+def cast(input: Any, dtype: DType, fp_downcast_rounding: str | None = None, bitcast: bool = False) -> Any:
+    """The same values in another type; also ``x.to(dtype)``. With `bitcast` the same bits.
 
     Integers wrap; floats are truncated and saturate; anything but zero is true as an int1.
     """
 
 
 @builtin
-def expand_dims(input: Any, axis: int) -> Any:
+def expand_dims(input: Any, axis: int | Sequence[int]) -> Any:
     """One more dimension of size 1; also ``x[:, None]``."""
 
 
@@ -205,28 +192,40 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 @builtin
-def minimum(x: Any, y: Any) -> Any:
-    """The smaller of two values, element by element."""
+def minimum(x: Any, y: Any, propagate_nan: str = _standard.NO_NAN) -> Any:
+    """The smaller of two values, element by element; of a NaN and a number the number, or with ``bl.PropagateNan.ALL`` the NaN."""
 
 
 @builtin
-def maximum(x: Any, y: Any) -> Any:
-    """The larger of two values, element by element."""
+def maximum(x: Any, y: Any, propagate_nan: str = _standard.NO_NAN) -> Any:
+    """The larger of two values, element by element; of a NaN and a number the number, or with ``bl.PropagateNan.ALL`` the NaN."""
 
 
 @builtin
-def sum(input: Any, axis: int | None = None, keep_dims: bool = False) -> Any:
-    """The sum along an axis, or of everything; int8 and int16 are summed as int32."""
+def sum(input: Any, axis: int | None = None, keep_dims: bool = False, dtype: DType | None = None) -> Any:
+    """The sum along an axis, or of everything, in `dtype`; if it is not given, int8 and int16 are summed as int32."""
 
 
 @builtin
-def max(input: Any, axis: int | None = None, keep_dims: bool = False) -> Any:
-    """The largest element along an axis, or of all."""
+def max(
+    input: Any,
+    axis: int | None = None,
+    return_indices: bool = False,
+    return_indices_tie_break_left: bool = True,
+    keep_dims: bool = False,
+) -> Any:
+    """The largest element along an axis, or of all; with `return_indices` also where it lies, as `argmax`."""
 
 
 @builtin
-def min(input: Any, axis: int | None = None, keep_dims: bool = False) -> Any:
-    """The smallest element along an axis, or of all."""
+def min(
+    input: Any,
+    axis: int | None = None,
+    return_indices: bool = False,
+    return_indices_tie_break_left: bool = True,
+    keep_dims: bool = False,
+) -> Any:
+    """The smallest element along an axis, or of all; with `return_indices` also where it lies, as `argmin`."""
 
 
 @builtin
@@ -306,29 +305,49 @@ def dot(
 
 
 @builtin
-def static_assert(condition: bool, message: str = "") -> None:
+def static_assert(cond: bool, msg: str = "") -> None:
     """Stop the compilation unless a compile-time condition holds."""
 
 
 @builtin
-def device_print(prefix: str, *values: Any) -> None:
+def device_print(prefix: str, *args: Any, hex: bool = False) -> None:
     """Print run-time values from the running kernel: a line for each number and for each element of a block, with the program
-    instance and the element's place."""
+    instance and the element's place. `hex` must be False."""
 
 
 @builtin
-def static_print(*values: object) -> None:
-    """Print compile-time values, and the types of the others, while the kernel is compiled."""
+def static_print(*values: object, sep: str = " ", end: str = "\n", file: Any = None, flush: bool = False) -> None:
+    """Print compile-time values, and the types of the others, while the kernel is compiled; as Python's `print`."""
 
 
 class static_range:
     """A range for a loop that is unrolled when the kernel is compiled: ``for i in bl.static_range(4)``."""
 
-    def __init__(self, *bounds: int) -> None:
-        self.values = range(*bounds)
+    def __init__(self, arg1: int, arg2: int | None = None, step: int | None = None) -> None:
+        first, last = (0, arg1) if arg2 is None else (arg1, arg2)
+        self.values = builtins.range(first, last, 1 if step is None else step)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.values)
+
+
+@builtin
+def range(
+    arg1: Any,
+    arg2: Any = None,
+    step: Any = None,
+    num_stages: int | None = None,
+    loop_unroll_factor: int | None = None,
+    disallow_acc_multi_buffer: bool = False,
+    flatten: bool = False,
+    warp_specialize: bool = False,
+    disable_licm: bool = False,
+) -> Any:
+    """Python's `range`, in a ``for`` loop only, with what the compiler is to do with the loop.
+
+    `num_stages` is how deep this loop's loads are buffered, in place of the launch's `num_stages`. The other options are a GPU's and
+    must be left out; ``bl.static_range`` unrolls.
+    """
 
 
 def cdiv(x: Any, div: Any) -> Any:
@@ -339,27 +358,56 @@ def cdiv(x: Any, div: Any) -> Any:
 setattr(cdiv, BUILTIN, "cdiv")
 
 
-REFUSED = {
-    "atomic_add": "program instances run one after the other, so load, add and store instead",
-    "atomic_max": "program instances run one after the other, so load, compare and store instead",
-    "atomic_cas": "program instances run one after the other, so load, compare and store instead",
-    "debug_barrier": "a program instance is one thread",
-    "inline_asm_elementwise": "there is no GPU assembly here",
-    "multiple_of": "strides are compiled in where they are 1, and nothing else needs the hint",
-    "max_contiguous": "strides are compiled in where they are 1, and nothing else needs the hint",
-    "max_constancy": "nothing needs the hint",
-    "assume": "nothing needs the hint",
-    "float16": "the accelerator computes in int8 and int32, the host core in float32",
-    "bfloat16": "the accelerator computes in int8 and int32, the host core in float32",
-    "float64": "the accelerator computes in int8 and int32, the host core in float32",
-    "rand": "there is no random number generator; pass random numbers in",
-}
-"""What Triton has and this machine has not, and why."""
-
-
 def __getattr__(name: str) -> Any:
     reason = f" because {REFUSED[name]}" if name in REFUSED else ""
     raise AttributeError(f"baco.language has no {name!r}{reason}.")
+
+
+class math:
+    """Triton's other name for the functions of numbers: ``bl.math.exp`` is ``bl.exp``."""
+
+
+for _name in (
+    "abs",
+    "ceil",
+    "cos",
+    "div_rn",
+    "erf",
+    "exp",
+    "exp2",
+    "fdiv",
+    "floor",
+    "fma",
+    "log",
+    "log2",
+    "rsqrt",
+    "sin",
+    "sqrt",
+    "sqrt_rn",
+):
+    setattr(math, _name, staticmethod(globals()[_name]))
+
+METHODS = (
+    *("abs", "argmax", "argmin", "associative_scan", "broadcast_to", "cast", "cdiv", "ceil", "cos", "cumprod", "cumsum", "erf", "exp"),
+    *(
+        "exp2",
+        "expand_dims",
+        "flip",
+        "floor",
+        "gather",
+        "histogram",
+        "log",
+        "log2",
+        "max",
+        "min",
+        "permute",
+        "ravel",
+        "reduce",
+        "reduce_or",
+    ),
+    *("reshape", "rsqrt", "sigmoid", "sin", "softmax", "sort", "split", "sqrt", "sqrt_rn", "sum", "trans", "view", "xor_sum"),
+)
+"""Functions that a block also has as methods, as in Triton; besides these `to`, `item`, `logical_and` and `logical_or`."""
 
 
 class gemmini:

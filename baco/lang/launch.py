@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baco import knobs
 from baco.hardware import GemminiConfig
-from baco.lang.errors import LaunchError, ShapeMismatch
+from baco.lang.errors import DeviceAssertionFailure, LaunchError, ShapeMismatch, SourceLocation
 from baco.lang.source import Signature
 from baco.lang.types import BY_NAME, DType, Extent, evaluate
 from baco.lowering.choices import INSTRUCTIONS, PRIMITIVE
+from baco.sim.program import STOPPED
 
 if TYPE_CHECKING:
     from baco.sim import RunResult
@@ -33,6 +36,9 @@ class Options:
     """How many copies a load-and-use loop's buffers get, so that loads run ahead; 1 is one copy, without overlap."""
     instructions: str = PRIMITIVE
     """Which instructions do products; one of :data:`baco.lowering.choices.INSTRUCTIONS`."""
+
+    debug: bool = field(default_factory=lambda: knobs.debug.value)
+    """Whether `device_assert` is compiled in."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.num_stages, int) or isinstance(self.num_stages, bool) or self.num_stages < 1:
@@ -58,6 +64,21 @@ class Launch:
     kernel: str
     hardware: GemminiConfig
     result: RunResult
+
+
+def check_exit(kernel: str, exit_code: int, output: str) -> None:
+    """Tell of a check that ended the program.
+
+    Raises:
+        DeviceAssertionFailure: with the last line that the program printed, which says where.
+    """
+    if exit_code == STOPPED:
+        last = output.splitlines()[-1]
+        found = re.search(r"(\S+):(\d+):(\d+): (device assertion failed.*)", last)
+        place = SourceLocation(found[1], int(found[2]), int(found[3])) if found else None
+        instance = re.match(r"pid (\([^)]*\)) idx (\([^)]*\))", last)
+        where = f"in program instance {instance[1]}{f', element {instance[2]}' if instance[2] != '()' else ''}: " if instance else ""
+        raise DeviceAssertionFailure(f"kernel {kernel}: {where}{found[4] if found else last}.", place)
 
 
 _RECORDS: ContextVar[tuple[list[Launch], ...]] = ContextVar("records", default=())

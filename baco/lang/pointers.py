@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
 from baco.dialects.mlir import arith, ir, tensor
-from baco.lang.arithmetic import as_block, binary, block_type, cast, common_shape, integer, materialise, require, spread
+from baco.lang.arithmetic import as_block, binary, block_type, cast, common_shape, integer, materialise, require, spread, where
 from baco.lang.blocks import shape_of
 from baco.lang.errors import SemanticError
 from baco.lang.types import (
@@ -116,7 +116,10 @@ def _block_of_pointers(like: Pointer | PointerBlock, start: ir.Value, offsets: B
 # Descriptors -----------------------------------------------------------------------------------------------------------------------------
 
 
-def make_tensor_descriptor(base: object, shape: object, strides: object, block_shape: object) -> Descriptor:
+def make_tensor_descriptor(
+    base: object, shape: object, strides: object, block_shape: object, padding_option: object = "zero"
+) -> Descriptor:
+    require(padding_option == "zero", f"padding_option must be 'zero', not {padding_option!r}.")
     require(isinstance(base, Pointer), f"base must be a pointer argument of the kernel, not a {describe(base)}.")
     block = shape_of(block_shape, "block_shape")
     sizes, steps = (_per_dimension(v, len(block), n) for v, n in ((shape, "shape"), (strides, "strides")))
@@ -125,10 +128,12 @@ def make_tensor_descriptor(base: object, shape: object, strides: object, block_s
 
 
 def descriptor_load(self: Descriptor, offsets: object) -> Block:
+    require(isinstance(self, Descriptor), f"this must be a tensor descriptor, not a {describe(self)}.")
     return load(_at(self, offsets), boundary_check=tuple(range(len(self.block_shape))))
 
 
 def descriptor_store(self: Descriptor, offsets: object, value: object) -> None:
+    require(isinstance(self, Descriptor), f"this must be a tensor descriptor, not a {describe(self)}.")
     store(_at(self, offsets), value, boundary_check=tuple(range(len(self.block_shape))))
 
 
@@ -182,8 +187,8 @@ def store(
     FACTS.get().stored.add(pointer.name)
     if raw:
         require(not boundary_check, "boundary_check belongs to block pointers; here use mask.")
-        target = _as_block_of_pointers(pointer)
-        blocks.Scatter(target.value, block.value, _mask(mask, target.shape))
+        target = as_block_of_pointers(pointer)
+        blocks.Scatter(target.value, block.value, mask_of(mask, target.shape))
         return
     require(mask is None, "mask belongs to raw pointers; with a block pointer use boundary_check.")
     dialect.Store(pointer.value, block.value, _checked(boundary_check, pointer))
@@ -204,22 +209,27 @@ def _to_store(value: object, shape: tuple[int, ...], pointer: Pointer | PointerB
 
 
 def _gather(pointer: Pointer | PointerBlock, mask: object, other: object) -> Block | Scalar:
-    source = _as_block_of_pointers(pointer)
-    fill = cast(other, source.dtype) if isinstance(other, Scalar) else materialise(other or 0, "other", source.dtype)
-    op = blocks.Gather(block_type(source.shape, source.dtype), source.value, _mask(mask, source.shape), fill.value)
+    source = as_block_of_pointers(pointer)
+    others = cast(as_block(other), source.dtype) if isinstance(other, (Block, Product)) else None
+    fill = cast(other, source.dtype) if isinstance(other, Scalar) else materialise(0 if others else other or 0, "other", source.dtype)
+    wanted = mask_of(mask, source.shape)
+    op = blocks.Gather(block_type(source.shape, source.dtype), source.value, wanted, fill.value)
     if isinstance(pointer, PointerBlock):
-        return Block(source.dtype, source.shape, op.result)
+        loaded = Block(source.dtype, source.shape, op.result)
+        return where(Block(int1, source.shape, wanted), loaded, others) if others else loaded
     first = arith.ConstantOp(ir.IndexType.get(), 0).result
     return Scalar(source.dtype, tensor.ExtractOp(op.result, [first]).result)
 
 
-def _as_block_of_pointers(pointer: Pointer | PointerBlock) -> PointerBlock:
+def as_block_of_pointers(pointer: Pointer | PointerBlock) -> PointerBlock:
+    """A block of pointers; of one, if it is one pointer."""
     if isinstance(pointer, PointerBlock):
         return pointer
     return move(pointer, spread(materialise(0), (1,)))
 
 
-def _mask(mask: object, shape: tuple[int, ...]) -> ir.Value:
+def mask_of(mask: object, shape: tuple[int, ...]) -> ir.Value:
+    """A mask as a block of truths."""
     truth = materialise(True) if mask is None else mask
     truth = as_block(truth) if isinstance(truth, Block) else materialise(truth, "mask")
     return spread(cast(truth, int1), shape).value

@@ -6,9 +6,13 @@ They are called with values of :mod:`baco.lang.types` or compile-time Python val
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
 from baco.dialects.mlir import ir
+from baco.lang import functions, standard
 from baco.lang.arithmetic import (
     abs,
     as_block,
@@ -86,6 +90,7 @@ __all__ = [
     "max",
     "max_pool",
     "maximum",
+    "meaning",
     "min",
     "minimum",
     "mlir_type",
@@ -93,6 +98,7 @@ __all__ = [
     "num_programs",
     "permute",
     "program_id",
+    "range",
     "relu",
     "requantise",
     "rsqrt",
@@ -128,19 +134,36 @@ def num_programs(axis: object) -> Scalar:
     return Scalar(int64, dialect.NumPrograms(_axis(axis)).result)
 
 
-def static_assert(condition: object, message: object = "") -> None:
-    require(not isinstance(condition, (Scalar, Block, Product)), "static_assert needs a compile-time condition.")
-    if not condition:
-        raise StaticAssertion(f"static_assert failed{f': {message}' if message else ''}.")
+def static_assert(cond: object, msg: object = "") -> None:
+    require(not isinstance(cond, (Scalar, Block, Product)), "static_assert needs a compile-time condition; use device_assert.")
+    if not cond:
+        raise StaticAssertion(f"static_assert failed{f': {msg}' if msg else ''}.")
 
 
-def device_print(prefix: object, *values: object) -> None:
+def device_print(prefix: object, *args: object, hex: object = False) -> None:
     require(isinstance(prefix, str), f"the first argument of device_print is a text, not a {describe(prefix)}.")
-    require(bool(values), "device_print needs a value after its text.")
-    for value in values:
+    require(bool(args), "device_print needs a value after its text.")
+    require(not hex, "device_print writes decimal numbers; leave hex out.")
+    for value in args:
         shown = as_block(value) if isinstance(value, (Block, Product)) else materialise(value)
         blocks.Print(shown.value, ir.StringAttr.get(f"{prefix} "))
 
 
-def static_print(*values: object) -> None:
-    print(*(v if isinstance(v, str) else describe(v) for v in values))
+def static_print(*values: object, sep: str = " ", end: str = "\n", file: Any = None, flush: bool = False) -> None:
+    print(*(v if isinstance(v, str) else describe(v) for v in values), sep=sep, end=end, file=file, flush=flush)
+
+
+def item(value: object) -> Scalar:
+    """The one element of a block."""
+    block = as_block(value)
+    require(functions.ravel(block).shape == (1,), f"item is for a block of one element, not for a {describe(block)}.")
+    return functions.squeeze(functions.ravel(block), 0)
+
+
+def range(*arguments: object, **keywords: object) -> None:
+    raise SemanticError("bl.range belongs into the head of a for loop.")
+
+
+def meaning(name: str) -> Callable[..., Any]:
+    """What a builtin does, by its name."""
+    return getattr(functions, name) if name in standard.__all__ else globals()[name]

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from baco.lang.builtins import BUILTIN
 from baco.lang.errors import LaunchError, SourceLocation
-from baco.lang.language import BUILTIN
-from baco.lang.types import DType
+from baco.lang.types import DType, constexpr
 from baco.toolchain import digest
 
 
@@ -80,6 +80,8 @@ def canonical(value: object) -> str:
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return f"{type(value).__name__} {value!r}"
+    if isinstance(value, constexpr):
+        return canonical(value.value)
     if isinstance(value, DType):
         return f"dtype {value.name}"
     if isinstance(value, np.dtype):

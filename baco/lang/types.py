@@ -37,7 +37,13 @@ BY_NAME = {t.name: t for t in RANKED}
 
 
 class constexpr:
-    """Annotation of a parameter whose value is fixed when the kernel is compiled: ``BLOCK: bl.constexpr``."""
+    """Annotation of a parameter whose value is fixed when the kernel is compiled: ``BLOCK: bl.constexpr``.
+
+    ``WIDTH = bl.constexpr(64)`` outside a kernel is 64 in kernels, as is the plain 64.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 # Symbols: integers as functions of the launch arguments, so that sizes can be checked before a launch --------------------------------

@@ -15,6 +15,7 @@ Everything that only rearranges is a linalg.generic with an indexing map, so tha
 
 from __future__ import annotations
 
+import math as math_
 from collections.abc import Callable, Sequence
 
 from baco.dialects.mlir import arith, bufferization, ir, linalg, math, tensor
@@ -127,6 +128,34 @@ def _broadcast(r: Rebuilder, op: ir.OpView) -> None:
     _rearranged(r, op, lambda d: [zero if size == 1 else e for e, size in zip(d, old, strict=True)])
 
 
+def _reshape(r: Rebuilder, op: ir.OpView) -> None:
+    old, new = (list(ir.RankedTensorType(v.type).shape) for v in (op.value, op.result))
+
+    def places(d: list[ir.AffineExpr]) -> list[ir.AffineExpr]:
+        """Where an element lies in the operand: at the same place in row-major order."""
+        number = ir.AffineExpr.get_constant(0)
+        for e, size in zip(d, new, strict=True):
+            number = number * size + e
+        inner = [math_.prod(old[i + 1 :]) for i in range(len(old))]
+        parts = [ir.AffineExpr.get_floor_div(number, step) for step in inner]
+        return [p if i == 0 else ir.AffineExpr.get_mod(p, size) for i, (p, size) in enumerate(zip(parts, old, strict=True))]
+
+    _rearranged(r, op, places)
+
+
+def _slice(r: Rebuilder, op: ir.OpView) -> None:
+    axis, start, step = (ir.IntegerAttr(op.attributes[name]).value for name in ("axis", "start", "step"))
+    size = ir.RankedTensorType(op.value.type).shape[axis]
+    # The remainder changes nothing, but a dimension used as it is would tell linalg that it is as long as the operand's.
+    _rearranged(r, op, lambda d: [ir.AffineExpr.get_mod(e * step + start, size) if i == axis else e for i, e in enumerate(d)])
+
+
+def _rotate(r: Rebuilder, op: ir.OpView) -> None:
+    axis, by = (ir.IntegerAttr(op.attributes[name]).value for name in ("axis", "by"))
+    size = ir.RankedTensorType(op.result.type).shape[axis]
+    _rearranged(r, op, lambda d: [ir.AffineExpr.get_mod(e + by, size) if i == axis else e for i, e in enumerate(d)])
+
+
 def _transpose(r: Rebuilder, op: ir.OpView) -> None:
     order = list(ir.DenseI64ArrayAttr(op.attributes["order"]))
     if order == [1, 0]:
@@ -147,11 +176,13 @@ def transposed(block: ir.Value) -> ir.Value:
 
 _COMBINE = {
     ("sum", True): arith.AddFOp,
-    ("max", True): arith.MaximumFOp,
-    ("min", True): arith.MinimumFOp,
+    ("max", True): arith.MaxNumFOp,
+    ("min", True): arith.MinNumFOp,
     ("sum", False): arith.AddIOp,
     ("max", False): arith.MaxSIOp,
     ("min", False): arith.MinSIOp,
+    ("xor", False): arith.XOrIOp,
+    ("or", False): arith.OrIOp,
 }
 
 
@@ -169,11 +200,11 @@ def _reduce(r: Rebuilder, op: ir.OpView) -> None:
 
 
 def _neutral(kind: str, element: ir.Type) -> ir.Value:
-    """What changes nothing when combined: 0 for sums, the lowest or highest value for maxima and minima."""
+    """What changes nothing when combined: 0, or the lowest or highest value for maxima and minima."""
     if isinstance(element, ir.F32Type):
         return arith.ConstantOp(element, {"sum": 0.0, "max": float("-inf"), "min": float("inf")}[kind]).result
     width = ir.IntegerType(element).width
-    return arith.ConstantOp(element, {"sum": 0, "max": -(1 << (width - 1)), "min": (1 << (width - 1)) - 1}[kind]).result
+    return arith.ConstantOp(element, {"sum": 0, "xor": 0, "or": 0, "max": -(1 << (width - 1)), "min": (1 << (width - 1)) - 1}[kind]).result
 
 
 def _zeros(r: Rebuilder, op: ir.OpView) -> None:
@@ -274,6 +305,9 @@ HANDLERS: dict[str, Handler] = {
     "baco.make_range": _make_range,
     "baco.expand_dims": _expand_dims,
     "baco.broadcast": _broadcast,
+    "baco.reshape": _reshape,
+    "baco.slice": _slice,
+    "baco.rotate": _rotate,
     "baco.trans": _transpose,
     "baco.reduce": _reduce,
     "baco.zeros": _zeros,

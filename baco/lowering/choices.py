@@ -3,3 +3,5 @@
 PRIMITIVE, LOOPS, AUTO = "primitive", "loops", "auto"
 INSTRUCTIONS = (PRIMITIVE, LOOPS, AUTO)
 """What products become: primitive instructions, Gemmini's loop instructions, or the cheaper; see :mod:`baco.lowering.select_loops`."""
+LOOP_STAGES = "baco.loop_stages"
+"""Attribute of a loop: how deep its loads are buffered, in place of the module's number of stages."""

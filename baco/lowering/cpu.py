@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from baco.dialects.mlir import context, ir
-from baco.lowering.device_print import PUT, PUT_FLOAT, PUT_INT
+from baco.lowering.device_print import PUT, PUT_FLOAT, PUT_INT, STOP
 from baco.lowering.errors import CompilationError
 from baco.lowering.llvm_text import translate
 from baco.lowering.passes import kernel_of, run_passes
 from baco.lowering.pipelines import PIPELINES
 from baco.sim.errors import ProgramError
 from baco.sim.loader import checked_array, grid_slots, scalar_slot
-from baco.sim.program import Parameter
+from baco.sim.program import STOPPED, Parameter
 
 ENTRY = "baco_kernel"
 """The function's name on the host, whatever the kernel is called: a kernel may be called malloc."""
@@ -36,6 +36,10 @@ class CpuResult:
 
     instances: int
     """How many program instances ran."""
+    exit_code: int = 0
+    """:data:`baco.sim.program.STOPPED` if a check of the kernel failed."""
+    output: bytes = b""
+    """What the kernel wrote to its console, which has been printed."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,13 @@ class CpuProgram:
             raise ProgramError(f"the kernel takes {len(self.parameters)} arguments, but {len(arguments)} were given.")
         sizes = struct.unpack("<3q", grid_slots(grid))
         values = list(itertools.chain.from_iterable(map(_host_values, self.parameters, arguments)))
+        _STOPPED.clear()
+        _WRITTEN.clear()
         for z, y, x in itertools.product(*map(range, reversed(sizes))):
             self._code.call(*values, *map(ctypes.c_int64, (x, y, z, *sizes)))
-        return CpuResult(sizes[0] * sizes[1] * sizes[2])
+            if _STOPPED:
+                return CpuResult(1 + x + sizes[0] * (y + sizes[1] * z), STOPPED, "".join(_WRITTEN).encode())
+        return CpuResult(sizes[0] * sizes[1] * sizes[2], output="".join(_WRITTEN).encode())
 
 
 def compile_kernel_for_cpu(module: ir.Module, parameters: tuple[Parameter, ...]) -> CpuProgram:
@@ -120,13 +128,24 @@ class _HostCode:
         self.call = ctypes.CFUNCTYPE(None, *types, *[ctypes.c_int64] * 6)(self._library[ENTRY])
 
 
+def _write(text: str) -> None:
+    """What a kernel writes, at once to this process's output."""
+    _WRITTEN.append(text)
+    print(text, end="")
+
+
 _NUMBERS = itertools.count()
 _CONSOLE = {
-    PUT: ctypes.CFUNCTYPE(None, ctypes.c_int64)(lambda character: print(chr(character), end="")),
-    PUT_INT: ctypes.CFUNCTYPE(None, ctypes.c_int64)(lambda value: print(value, end="")),
-    PUT_FLOAT: ctypes.CFUNCTYPE(None, ctypes.c_float)(lambda value: print(f"{value:.6e}", end="")),
+    PUT: ctypes.CFUNCTYPE(None, ctypes.c_int64)(lambda character: _write(chr(character))),
+    PUT_INT: ctypes.CFUNCTYPE(None, ctypes.c_int64)(lambda value: _write(str(value))),
+    PUT_FLOAT: ctypes.CFUNCTYPE(None, ctypes.c_float)(lambda value: _write(f"{value:.6e}")),
+    STOP: ctypes.CFUNCTYPE(None)(lambda: _STOPPED.append(True)),
 }
-"""What device_print calls."""
+"""What device_print and device_assert call."""
+_WRITTEN: list[str] = []
+"""What the kernel that runs has written."""
+_STOPPED: list[bool] = []
+"""Failed checks of the kernel that runs: it cannot be left in the middle, so that its end looks here."""
 
 
 @functools.cache

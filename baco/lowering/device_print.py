@@ -14,40 +14,47 @@ runtime (runtime/print.c); on the CPU path this process provides them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from baco.dialects import instgem
 from baco.dialects.mlir import arith, bufferization, func, ir, memref, scf
 from baco.lowering.rebuild import Rebuilder, constant
 
-PUT, PUT_INT, PUT_FLOAT = "baco_put", "baco_put_int", "baco_put_float"
+PUT, PUT_INT, PUT_FLOAT, STOP = "baco_put", "baco_put_int", "baco_put_float", "baco_stop"
 
 
 def lower_print(r: Rebuilder, op: ir.OpView) -> None:
     """The handler of ``baco.print``."""
     value, prefix = r[op.value], ir.StringAttr(op.prefix).value
     if not isinstance(value.type, ir.RankedTensorType):
-        _line(r, op, prefix, [], value)
+        line(r, op, prefix, [], value)
         return
-    type_ = ir.MemRefType.get(list(ir.RankedTensorType(value.type).shape), ir.RankedTensorType(value.type).element_type)
-    buffer = memref.AllocOp(type_, [], []).result
-    bufferization.MaterializeInDestinationOp(None, value, buffer, restrict=True, writable=True)
+    buffer = copied(value)
     # The hardware may still be writing what is about to be read.
     instgem.Fence()
-
-    def nest(place: list[ir.Value]) -> None:
-        if len(place) == type_.rank:
-            _line(r, op, prefix, place, memref.LoadOp(buffer, place).result)
-            return
-        loop = scf.ForOp(constant(0), constant(type_.shape[len(place)]), constant(1))
-        with ir.InsertionPoint(loop.body):
-            nest([*place, loop.induction_variable])
-            scf.YieldOp([])
-
-    nest([])
+    nest(ir.RankedTensorType(value.type).shape, lambda place: line(r, op, prefix, place, memref.LoadOp(buffer, place).result))
 
 
-def _line(r: Rebuilder, op: ir.OpView, prefix: str, place: Sequence[ir.Value], value: ir.Value) -> None:
+def copied(value: ir.Value) -> ir.Value:
+    """A block in a buffer of its own."""
+    type_ = ir.RankedTensorType(value.type)
+    buffer = memref.AllocOp(ir.MemRefType.get(list(type_.shape), type_.element_type), [], []).result
+    bufferization.MaterializeInDestinationOp(None, value, buffer, restrict=True, writable=True)
+    return buffer
+
+
+def nest(shape: Sequence[int], body: Callable[[list[ir.Value]], None], place: Sequence[ir.Value] = ()) -> None:
+    """Loops over a shape; `body` gets the place."""
+    if len(place) == len(shape):
+        body(list(place))
+        return
+    loop = scf.ForOp(constant(0), constant(shape[len(place)]), constant(1))
+    with ir.InsertionPoint(loop.body):
+        nest(shape, body, [*place, loop.induction_variable])
+        scf.YieldOp([])
+
+
+def line(r: Rebuilder, op: ir.OpView, prefix: str, place: Sequence[ir.Value], value: ir.Value | None = None) -> None:
     """``pid (0, 0, 0) idx (3) prefix value``."""
     i64 = ir.IntegerType.get_signless(64)
     _text(op, "pid (")
@@ -55,7 +62,9 @@ def _line(r: Rebuilder, op: ir.OpView, prefix: str, place: Sequence[ir.Value], v
     _text(op, ") idx (")
     _list(op, [arith.IndexCastOp(i64, p).result for p in place])
     _text(op, f") {prefix}")
-    if isinstance(value.type, ir.F32Type):
+    if value is None:
+        pass
+    elif isinstance(value.type, ir.F32Type):
         _call(op, PUT_FLOAT, value)
     elif ir.IntegerType(value.type).width < 64:
         widen = arith.ExtUIOp if ir.IntegerType(value.type).width == 1 else arith.ExtSIOp
@@ -63,6 +72,11 @@ def _line(r: Rebuilder, op: ir.OpView, prefix: str, place: Sequence[ir.Value], v
     else:
         _call(op, PUT_INT, value)
     _text(op, "\n")
+
+
+def stop(op: ir.OpView) -> None:
+    """End the program, with the exit code that says that a check failed."""
+    _call(op, STOP)
 
 
 def _list(op: ir.OpView, values: Sequence[ir.Value]) -> None:
@@ -76,7 +90,7 @@ def _text(op: ir.OpView, text: str) -> None:
         _call(op, PUT, constant(byte, ir.IntegerType.get_signless(64)))
 
 
-def _call(op: ir.OpView, name: str, value: ir.Value) -> None:
+def _call(op: ir.OpView, name: str, *values: ir.Value) -> None:
     """Call a function of the runtime, declared at its first use."""
     module = op.operation
     while module.name != "builtin.module":
@@ -84,5 +98,5 @@ def _call(op: ir.OpView, name: str, value: ir.Value) -> None:
     body = module.regions[0].blocks[0]
     if not any(o.operation.name == "func.func" and o.name.value == name for o in body.operations):
         with ir.InsertionPoint(body):
-            func.FuncOp(name, ([value.type], []), visibility="private")
-    func.CallOp([], name, [value])
+            func.FuncOp(name, ([v.type for v in values], []), visibility="private")
+    func.CallOp([], name, list(values))

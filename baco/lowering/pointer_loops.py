@@ -16,6 +16,7 @@ import itertools
 from collections.abc import Sequence
 
 from baco.dialects.mlir import bufferization, ir, linalg, scf
+from baco.lowering.choices import LOOP_STAGES
 from baco.lowering.errors import UnsupportedOperation
 from baco.lowering.passes import location_of
 from baco.lowering.rebuild import Handler, Rebuilder
@@ -29,6 +30,8 @@ def _for(r: Rebuilder, op: ir.OpView) -> None:
     """Carry what moves of each carried pointer instead of the pointer."""
     carried = [r[v] for v in list(op.operands)[3:]]
     new = scf.ForOp(r[op.operands[0]], r[op.operands[1]], r[op.operands[2]], _flat(r, carried))
+    if LOOP_STAGES in op.attributes:
+        new.attributes[LOOP_STAGES] = op.attributes[LOOP_STAGES]
     old_body = op.regions[0].blocks[0]
     r.values[old_body.arguments[0]] = new.body.arguments[0]
     _assign(r, old_body.arguments[1:], carried, new.body.arguments[1:])

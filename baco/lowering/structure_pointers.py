@@ -18,14 +18,14 @@ where it does not. Program indices and grid sizes become six more arguments, aft
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from baco.dialects import instgem
 from baco.dialects.baco import Pointer
 from baco.dialects.mlir import DYNAMIC, arith, bufferization, func, ir, linalg, memref, scf, tensor
-from baco.lowering import blocks_to_linalg, pointer_loops
+from baco.lowering import blocks_to_linalg, element_loops, pointer_loops
 from baco.lowering.device_print import lower_print
+from baco.lowering.element_loops import as_block, copied, each_element, offset_block
 from baco.lowering.emit import Arithmetic, Quantity
 from baco.lowering.passes import get_hardware, kernel_of, register
 from baco.lowering.pointer_analysis import Affine, Bounds, PointerAnalysis
@@ -151,7 +151,7 @@ def _add_pointer(r: Rebuilder, op: ir.OpView) -> None:
     elif before.regular and step and (total := r.analysis.add(before.regular, step)):
         r.values[op.result] = replace(before, regular=total)
     else:
-        total = arith.AddIOp(_offset_block(r, before), r[op.offsets]).result
+        total = arith.AddIOp(offset_block(r, before), r[op.offsets]).result
         r.values[op.result] = RawPointer(before.base, block, None, total)
 
 
@@ -159,16 +159,6 @@ def _moved_by(r: Rebuilder, offsets: ir.Value, distance: Quantity) -> ir.Value:
     if distance == 0:
         return offsets
     return arith.AddIOp(offsets, tensor.SplatOp(offsets.type, r.a.value(distance), []).result).result
-
-
-def _offset_block(r: Rebuilder, pointer: RawPointer) -> ir.Value:
-    """The offsets of a raw pointer as a tensor."""
-    if pointer.regular is None:
-        return pointer.offsets
-    type_ = ir.RankedTensorType.get(list(pointer.block.shape), ir.IntegerType.get_signless(64))
-    strides = [r.a.value(s) for s in pointer.regular.strides]
-    wraps = [w and tuple(r.a.value(q) for q in (w.start, w.modulus, w.stride)) for w in pointer.regular.wraps]
-    return blocks_to_linalg.index_block(type_, r.a.value(pointer.regular.offset), strides, wraps)
 
 
 # Loading and storing -----------------------------------------------------------------------------------------------------------------
@@ -365,10 +355,7 @@ def _gather(r: Rebuilder, op: ir.OpView) -> None:
         view = _view(r, pointer.base, pointer.regular.offset, pointer.regular.strides, pointer.block)
         r.values[op.result] = _load_part(r, view, pointer.block, _part(r, bounds), r[op.other])
         return
-    gathered = _gathered(r, op, pointer)
-    block = memref.AllocOp(gathered.type, [], []).result
-    memref.CopyOp(gathered, block)
-    r.values[op.result] = bufferization.ToTensorOp(pointer.block, block, restrict=True, writable=True).result
+    r.values[op.result] = as_block(_gathered(r, op, pointer), pointer.block)
 
 
 def _gathered(r: Rebuilder, op: ir.OpView, pointer: RawPointer) -> ir.Value:
@@ -384,7 +371,7 @@ def _gathered(r: Rebuilder, op: ir.OpView, pointer: RawPointer) -> ir.Value:
             memref.StoreOp(r[op.other], gathered, place)
             scf.YieldOp([])
 
-    _each_element(r, pointer, op.mask, one)
+    each_element(r, pointer, op.mask, one)
     return gathered
 
 
@@ -394,9 +381,7 @@ def _scatter(r: Rebuilder, op: ir.OpView) -> None:
         view = _view(r, pointer.base, pointer.regular.offset, pointer.regular.strides, pointer.block)
         _store_part(r, view, r[op.value], _part(r, bounds))
         return
-    type_ = ir.MemRefType.get(list(pointer.block.shape), pointer.block.element_type)
-    scattered = memref.AllocOp(type_, [], []).result
-    bufferization.MaterializeInDestinationOp(None, r[op.value], scattered, restrict=True, writable=True)
+    scattered = copied(r[op.value])
 
     def one(place: list[ir.Value], memory: ir.Value, address: ir.Value, wanted: ir.Value) -> None:
         branch = scf.IfOp(wanted)
@@ -404,36 +389,7 @@ def _scatter(r: Rebuilder, op: ir.OpView) -> None:
             memref.StoreOp(memref.LoadOp(scattered, place).result, memory, [address])
             scf.YieldOp([])
 
-    _each_element(r, pointer, op.mask, one)
-
-
-def _each_element(
-    r: Rebuilder, pointer: RawPointer, mask: ir.Value, body: Callable[[list[ir.Value], ir.Value, ir.Value, ir.Value], None]
-) -> None:
-    """Loops of the host core over a pointer block: `body` gets the place in the block, the memory, the address in it, and the mask.
-
-    The hardware orders none of its accesses with the host's, so it must have finished before and starts again after.
-    """
-    flat = ir.MemRefType.get([1 << 40], pointer.block.element_type)
-    memory = memref.ReinterpretCastOp(flat, pointer.base, [], [], [], [0], [1 << 40], [1]).result
-    offsets, wanted = _offset_block(r, pointer), r[mask]
-    buffers = []
-    for value in (offsets, wanted):
-        type_ = ir.RankedTensorType(value.type)
-        buffers.append(bufferization.ToBufferOp(ir.MemRefType.get(list(type_.shape), type_.element_type), value, read_only=True).result)
-    instgem.Fence()
-
-    def nest(place: list[ir.Value]) -> None:
-        if len(place) < pointer.block.rank:
-            loop = scf.ForOp(constant(0), constant(pointer.block.shape[len(place)]), constant(1))
-            with ir.InsertionPoint(loop.body):
-                nest([*place, loop.induction_variable])
-                scf.YieldOp([])
-            return
-        address = arith.IndexCastOp(ir.IndexType.get(), memref.LoadOp(buffers[0], place).result).result
-        body(place, memory, address, memref.LoadOp(buffers[1], place).result)
-
-    nest([])
+    each_element(r, pointer, op.mask, one)
 
 
 # The rest ----------------------------------------------------------------------------------------------------------------------------
@@ -453,6 +409,7 @@ def _return(_: Rebuilder, op: ir.OpView) -> None:
 
 _HANDLERS = {
     **blocks_to_linalg.HANDLERS,
+    **element_loops.HANDLERS,
     **pointer_loops.HANDLERS,
     "baco.print": lower_print,
     "baco.make_block_ptr": _make_block_ptr,

@@ -9,6 +9,9 @@ from baco.sim.errors import ProgramError
 KINDS = ("buffer", "scalar")
 DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 
+STOPPED = 134
+"""The exit code of a program that one of its own checks has ended (the compiler's runtime/print.c), as of a process that aborts."""
+
 
 @dataclass(frozen=True)
 class Parameter:

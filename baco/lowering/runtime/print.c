@@ -1,4 +1,5 @@
-/* What device_print needs: characters, integers and floats on the console, one by one through the host interface (HTIF). */
+/* What device_print and device_assert need: characters, integers and floats on the console, one by one through the host interface (HTIF),
+ * and the end of the program. */
 
 extern volatile unsigned long tohost, fromhost;
 
@@ -55,4 +56,11 @@ void baco_put_float(float value) {
     if (exponent < 0) exponent = -exponent;
     if (exponent < 10) baco_put('0');
     baco_put_int(exponent);
+}
+
+/* The end after a check that failed: exit code 134, as of a process that aborts. */
+void baco_stop(void) {
+    tohost = 134UL << 1 | 1;
+    for (;;) {
+    }
 }
