@@ -7,7 +7,7 @@ sizes, views) are its slice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, ir
@@ -24,16 +24,45 @@ class CannotMove(Exception):
 
 
 @dataclass(frozen=True)
+class PureSlice:
+    """Operations of a loop's body, in program order, with all that they need of it."""
+
+    operations: list[ir.Operation]
+    carried: frozenset[int]
+    """Which of the loop's carried values they need."""
+    varies: bool
+    """Whether any of them depends on the iteration."""
+    from_outside: list[ir.Value]
+    """What they need that is there before the loop."""
+
+    def clone(self, values: dict[ir.Value, ir.Value]) -> None:
+        """Copy them to the current insertion point with operands replaced by `values`, to which their results are added."""
+        for op in self.operations:
+            with op.location:
+                copy = op.clone(ip=ir.InsertionPoint.current).operation
+            for inner in nested(copy):
+                for i, operand in enumerate(inner.operands):
+                    if operand in values:
+                        inner.operands[i] = values[operand]
+                if inner.name == "memref.subview":
+                    move_freely(inner)
+            values.update(zip(op.results, copy.results, strict=True))
+
+
+@dataclass(frozen=True)
 class BlockLoad:
-    """A block, the operations of the loop's body that fill it, and those with the pure ones they need, both in program order."""
+    """A block, the operations of the loop's body that fill it in program order, and those with the pure ones they need."""
 
     alloc: ir.OpView
     steps: list[ir.Operation]
-    slice: list[ir.Operation]
-    carried: frozenset[int]
-    """Which of the loop's carried values the slice needs."""
-    varies: bool
-    """Whether anything in the slice depends on the iteration."""
+    slice: PureSlice
+
+
+def joined(slices: Iterable[PureSlice]) -> PureSlice:
+    """What several slices need together; their operations are left out."""
+    every = list(slices)
+    carried = frozenset().union(*(s.carried for s in every))
+    return PureSlice([], carried, any(s.varies for s in every), [v for s in every for v in s.from_outside])
 
 
 def body_of(loop: ir.OpView) -> ir.Block:
@@ -125,12 +154,49 @@ def block_load(loop: ir.OpView, alloc: ir.OpView, steps: list[ir.Operation]) -> 
     Raises:
         CannotMove: if other things happen in the loop that the load must not overtake, or its address is not computed by pure operations.
     """
+    check_order(loop, sources_of(steps))
+    return BlockLoad(alloc, steps, pure_slice(loop, steps, but=alloc.result))
+
+
+def sources_of(steps: list[ir.Operation]) -> set[ir.Value]:
+    """The arrays that the steps of a load read."""
+    return {root(o.operands[0]) for s in steps for o in nested(s) if o.name == "memref.copy"}
+
+
+def pure_slice(
+    loop: ir.OpView, steps: Sequence[ir.Operation], values: Sequence[ir.Value] = (), *, but: ir.Value | None = None
+) -> PureSlice:
+    """What `steps` and `values` need of a loop's body, but for the value `but`.
+
+    Raises:
+        CannotMove: if that is more than pure operations.
+    """
     body = body_of(loop)
-    _check_order(loop, {root(o.operands[0]) for s in steps for o in nested(s) if o.name == "memref.copy"})
     needed: set[ir.Operation] = set()
     carried: set[int] = set()
+    outside: dict[ir.Value, None] = {}
     varies = False
-    pending = list(steps)
+    pending: list[ir.Operation] = list(steps)
+
+    def note(value: ir.Value) -> None:
+        nonlocal varies
+        owner = value.owner
+        if isinstance(owner, ir.Block):
+            if owner == body:
+                varies = True
+                carried.update({ir.BlockArgument(value).arg_number - 1} - {-1})
+            elif not _is_inside(owner.owner.operation, body):
+                outside[value] = None
+        elif but is None or value != but:
+            if not _is_inside(owner.operation, body):
+                outside[value] = None
+                return
+            top = _ancestor(owner.operation, body)
+            if top not in pending and top not in needed:
+                pending.append(top)
+
+    for value in values:
+        note(value)
     while pending:
         op = pending.pop()
         if op in needed:
@@ -139,17 +205,9 @@ def block_load(loop: ir.OpView, alloc: ir.OpView, steps: list[ir.Operation]) -> 
         if op not in steps and not is_pure(op):
             raise CannotMove(f"its address or size comes from {op.name}, which is known only when the iteration is there")
         for value in (v for inner in nested(op) for v in inner.operands):
-            owner = value.owner
-            if isinstance(owner, ir.Block):
-                if owner == body:
-                    varies = True
-                    carried |= {ir.BlockArgument(value).arg_number - 1} - {-1}
-            elif value != alloc.result and _is_inside(owner.operation, body):
-                top = _ancestor(owner.operation, body)
-                if top not in pending and top not in needed:
-                    pending.append(top)
+            note(value)
     ordered = [op.operation for op in body.operations if op.operation in needed]
-    return BlockLoad(alloc, steps, ordered, frozenset(carried), varies)
+    return PureSlice(ordered, frozenset(carried), varies, list(outside))
 
 
 def _is_inside(op: ir.Operation, body: ir.Block) -> bool:
@@ -160,7 +218,7 @@ def _is_inside(op: ir.Operation, body: ir.Block) -> bool:
     return False
 
 
-def _check_order(loop: ir.OpView, sources: set[ir.Value]) -> None:
+def check_order(loop: ir.OpView, sources: set[ir.Value]) -> None:
     """Nothing in the loop may change what is loaded, or wait for the accelerator.
 
     Two arguments are taken to be different arrays here, as everywhere: the hardware orders no load after a store either.
@@ -186,19 +244,9 @@ def surely_runs(lower: ir.Value, upper: ir.Value) -> bool:
     return None not in numbers and numbers[0] < numbers[1]
 
 
-def clone_slice(load: BlockLoad, replacements: dict[ir.Value, ir.Value], target: ir.Value) -> None:
+def clone_slice(load: BlockLoad, values: dict[ir.Value, ir.Value], target: ir.Value) -> None:
     """Copy a load to the current insertion point, to fill `target` (a view of the block's type) instead of the block."""
-    values = {**replacements, load.alloc.result: target}
-    for op in load.slice:
-        with op.location:
-            copy = op.clone(ip=ir.InsertionPoint.current).operation
-        for inner in nested(copy):
-            for i, operand in enumerate(inner.operands):
-                if operand in values:
-                    inner.operands[i] = values[operand]
-            if inner.name == "memref.subview":
-                move_freely(inner)
-        values.update(zip(op.results, copy.results, strict=True))
+    load.slice.clone({**values, load.alloc.result: target})
 
 
 def move_freely(view: ir.Operation) -> None:

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from baco.dialects.mlir import arith, ir, scf
 from baco.lowering.block_loads import BlockLoad, CannotMove, block_load, body_of, clone_slice, is_changed, loaded_blocks, surely_runs
+from baco.lowering.iterations_ahead import loops_inside_out
 from baco.lowering.passes import kernel_of, register
-from baco.lowering.pipeline_loads import loops_inside_out
 
 
 @register("hoist-loads")
@@ -34,7 +34,7 @@ def run(module: ir.Module) -> None:
                 load = block_load(loop, alloc, steps)
             except CannotMove:
                 continue
-            if not load.varies and not is_changed(alloc.result, steps):
+            if not load.slice.varies and not is_changed(alloc.result, steps):
                 _hoist(loop, load)
 
 

@@ -24,7 +24,18 @@ and no synchronisation is needed. Every load still happens once, so results and 
 It runs on whole blocks, after the host's work has been split off and before they are cut into tiles: here a load is still one copy with
 one address, and a ring is an ordinary buffer with one more dimension, which tiling, placement and instruction selection treat as any
 other. (Blocks themselves are tiles of the tensors, so tiling in ALCOP's sense has happened; rows are known because layouts are.)
-Loops are treated from the inside out, each level for itself, so that several levels of a nest have loads in flight.
+Loops are treated from the inside out, so that several levels of a nest have loads in flight. A loop in a loop is no pipeline of its own,
+which would drain at its end and be filled again when it is next reached: the loads see the nest as one sequence of iterations
+(:mod:`baco.lowering.iterations_ahead`), so that the last iterations of one turn load what the first ones of the next turn use, and the
+prologue comes once, before the outermost loop (ALCOP's fusion of inner pipelines):
+    scf.if %c0 < %m and %c0 < %n { memref.copy (%x at %c0, %c0), %ring[0] }
+    scf.for %i = %c0 to %m step %c1 iter_args(%u = 0, %f = 1) {
+      scf.for %j = %c0 to %n step %c1 iter_args(%use = %u, %fill = %f) {
+        %over = %j + 1 >= %n
+        %next_j, %next_i = select %over, (0, %i + 1), (%j + 1, %i)
+        scf.if %next_i < %m { memref.copy (%x at %next_i, %next_j), %ring[%fill] } ... } }
+Where it cannot be (the inner bounds change, a branch or the host core's work lies between), the inner loop starts afresh each time, and a
+remark says why. :mod:`baco.lowering.alternate_accumulators` is the same for results on their way out.
 
 A block is not pipelined, and a remark says why, where its address cannot be computed ahead, the loop stores to the same array, or the
 host core works in the loop; and with fewer stages than asked for where the copies do not fit.
@@ -32,23 +43,25 @@ host core works in the loop; and with fewer stages than asked for where the copi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from baco.dialects.mlir import DYNAMIC, arith, ir, memref, scf
 from baco.lowering.block_loads import (
     BlockLoad,
     CannotMove,
     block_load,
     body_of,
+    check_order,
     clone_slice,
+    joined,
     kept_blocks,
     loaded_blocks,
     move_freely,
     nested,
+    sources_of,
 )
+from baco.lowering.choices import LOOP_STAGES
 from baco.lowering.errors import CompilationError
-from baco.lowering.passes import get_hardware, kernel_of, location_of, register
+from baco.lowering.iterations_ahead import Ahead, Level, carry_through, enclosing_loop, hand_on, level, loops_inside_out, outer_level
+from baco.lowering.passes import get_hardware, kernel_of, location_of, register, run_passes
 from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, SCRATCHPAD, SLOTS, allocations, memory_of, rows_of, rows_taken
 from baco.lowering.rebuild import constant
 from baco.lowering.remarks import add_remark
@@ -79,47 +92,33 @@ def get_num_stages(module: ir.Module) -> int:
 @register("pipeline-loads")
 def run(module: ir.Module) -> None:
     """Rewrite the loops of the module's kernel."""
-    stages = get_num_stages(module)
-    if stages > 1:
-        for loop in list(loops_inside_out(kernel_of(module).entry_block)):
-            _Pipeliner(module, loop).run(stages)
+    stages, entry = get_num_stages(module), kernel_of(module).entry_block
+    if max([stages, *(_stages_of(loop, stages) for loop in loops_inside_out(entry))]) > 1:
+        run_passes(module, ["loop-invariant-code-motion"])
+        entry = kernel_of(module).entry_block
+        for i in range(len(list(loops_inside_out(entry)))):
+            # Those around a loop that is rewritten are new operations in the old places.
+            loop = list(loops_inside_out(entry))[i]
+            _Pipeliner(module, loop).run(_stages_of(loop, stages))
 
 
-def loops_inside_out(block: ir.Block) -> Iterator[ir.OpView]:
-    """The for loops of a block, each after those inside it."""
-    for op in block.operations:
-        for region in op.operation.regions:
-            for inner in region:
-                yield from loops_inside_out(inner)
-        if op.operation.name == "scf.for":
-            yield op
-
-
-@dataclass(frozen=True)
-class _Loop:
-    """What a loop runs over."""
-
-    lower: ir.Value
-    upper: ir.Value
-    step: ir.Value
-    initial: list[ir.Value]
+def _stages_of(loop: ir.OpView, otherwise: int) -> int:
+    """How many stages a loop asks for itself."""
+    attributes = loop.operation.attributes
+    return min(ir.IntegerAttr(attributes[LOOP_STAGES]).value, MAX_STAGES) if LOOP_STAGES in attributes else otherwise
 
 
 class _Pipeliner:
     def __init__(self, module: ir.Module, loop: ir.OpView) -> None:
         self.module = module
         self.loop = loop
-        operands = list(loop.operation.operands)
-        self.over = _Loop(*operands[:3], operands[3:])
-        self.steps: dict[int, ir.Value] = {}
-        """By how much each carried value that a load needs advances in an iteration."""
 
     def run(self, stages: int) -> None:
         loads = []
         for alloc, steps in [*loaded_blocks(body_of(self.loop)), *kept_blocks(body_of(self.loop))]:
             try:
                 load = block_load(self.loop, alloc, steps)
-                self.steps |= {number: self._advance(number) for number in load.carried}
+                level(self.loop, load.slice)
                 loads.append(load)
             except CannotMove as reason:
                 copy = next(o for s in steps for o in nested(s) if o.name == "memref.copy")
@@ -127,27 +126,26 @@ class _Pipeliner:
         stages = self._stages_that_fit(loads, stages)
         if loads and stages > 1:
             with self.loop.location:
-                self._transform(loads, stages)
+                self._transform(loads, self._nest(loads), stages)
 
-    def _advance(self, number: int) -> ir.Value:
-        """The loop-invariant step of a carried value."""
-        body = body_of(self.loop)
-        argument = body.arguments[1 + number]
-        value = body.operations[len(body.operations) - 1].operands[number]
-        owner = value.owner
-        if not isinstance(owner, ir.Block) and owner.name == "arith.addi":
-            for before, step in (tuple(owner.operands), tuple(owner.operands)[::-1]):
-                if before == argument and self._is_invariant(step):
-                    return step
-        raise CannotMove("its address is carried around the loop and does not advance by a fixed step")
+    def _nest(self, loads: list[BlockLoad]) -> list[ir.OpView]:
+        """The loops whose iterations the loads see as one sequence, the innermost first."""
+        loops, levels = [self.loop], [self._innermost(loads)]
+        try:
+            while (around := enclosing_loop(loops[-1])) is not None:
+                for load in loads:
+                    if _is_kept(load):
+                        raise CannotMove("a block that it loads is kept on the chip")
+                    check_order(around, sources_of(load.steps))
+                levels.append(outer_level(around, levels))
+                loops.append(around)
+        except CannotMove as reason:
+            place = location_of(loads[0].steps[0])
+            add_remark(self.module, place, f"the loads of this loop start afresh whenever it is reached: {reason}")
+        return loops
 
-    def _is_invariant(self, value: ir.Value) -> bool:
-        block = value.owner if isinstance(value.owner, ir.Block) else value.owner.operation.block
-        while block != body_of(self.loop):
-            if block.owner.operation.name == "func.func":
-                return True
-            block = block.owner.operation.block
-        return False
+    def _innermost(self, loads: list[BlockLoad]) -> Level:
+        return level(self.loop, joined(load.slice for load in loads))
 
     def _stages_that_fit(self, loads: list[BlockLoad], stages: int) -> int:
         """As many stages as there are rows for, beside every other block of the kernel."""
@@ -169,58 +167,47 @@ class _Pipeliner:
 
     # The transformation -----------------------------------------------------------------------------------------------------------
 
-    def _transform(self, loads: list[BlockLoad], stages: int) -> None:
-        with ir.InsertionPoint(self.loop):
-            rings = [load.alloc.result if _is_kept(load) else _ring(load.alloc, stages) for load in loads]
+    def _transform(self, loads: list[BlockLoad], nest: list[ir.OpView], stages: int) -> None:
+        with ir.InsertionPoint(nest[-1]):
+            rings = [load.alloc.result if _is_kept(load) else ring_of(load.alloc, stages) for load in loads]
+            nest = carry_through(nest, [constant(0), constant(stages - 1)])
+        self.loop = nest[0]
+        loads = [block_load(self.loop, load.alloc, load.steps) for load in loads]
+        levels = [self._innermost(loads)]
+        for around in nest[1:]:
+            levels.append(outer_level(around, levels))
+        with ir.InsertionPoint(nest[-1]):
             for s in range(stages - 1):
-                self._load_ahead(loads, rings, constant(s), s, self.over.lower, dict(enumerate(self.over.initial)))
-            new = scf.ForOp(self.over.lower, self.over.upper, self.over.step, [*self.over.initial, constant(0), constant(stages - 1)])
+                self._load_ahead(loads, rings, constant(s), Ahead(levels, s, first=True))
         body = body_of(self.loop)
-        *_, use, fill = new.body.arguments
-        carried = dict(enumerate(new.body.arguments[1:-2]))
-        with ir.InsertionPoint(new.body):
-            # The slices name the old arguments; `_load_ahead` says what stands for those.
-            self._load_ahead(loads, rings, fill, stages - 1, new.body.arguments[0], carried)
+        use, fill = list(body.arguments)[-2:]
+        with ir.InsertionPoint(body.operations[0]):
+            self._load_ahead(loads, rings, fill, Ahead(levels, stages - 1))
             for load, ring in zip(loads, rings, strict=True):
                 for step in load.steps:
                     step.erase()
                 if not _is_kept(load):
-                    self._use(load, slot_of(ring, use))
-            last = arith.CmpIOp(arith.CmpIPredicate.eq, use, constant(stages - 1)).result
-            following = arith.SelectOp(last, constant(0), arith.AddIOp(use, constant(1)).result).result
-            old_yield = body.operations[len(body.operations) - 1]
-            new_yield = scf.YieldOp([*old_yield.operands, following, use])
-        old_yield.operation.erase()
-        for op in list(body.operations):
-            op.operation.move_before(new_yield.operation)
-        for old, argument in zip(body.arguments, new.body.arguments, strict=False):
-            old.replace_all_uses_with(argument)
-        for old, result in zip(self.loop.results, new.results, strict=False):
-            old.replace_all_uses_with(result)
-        self.loop.operation.erase()
-
-    def _load_ahead(
-        self, loads: list[BlockLoad], rings: list[ir.Value], slot: ir.Value, distance: int, now: ir.Value, carried: dict[int, ir.Value]
-    ) -> None:
-        """Load what the iteration `distance` after the one that starts at `now` will use, if there is one."""
-        old = body_of(self.loop).arguments
-        ahead = _moved(now, self.over.step, distance)
-        replacements = {old[0]: ahead}
-        replacements |= {old[1 + n]: _moved(carried[n], step, distance) for n, step in self.steps.items()}
-        branch = scf.IfOp(arith.CmpIOp(arith.CmpIPredicate.slt, ahead, self.over.upper).result)
-        with ir.InsertionPoint(branch.then_block):
-            for load, ring in zip(loads, rings, strict=True):
-                clone_slice(load, replacements, ring if _is_kept(load) else slot_of(ring, slot))
-            scf.YieldOp([])
+                    take_place(load.alloc, slot_of(ring, use))
+            hand_on(self.loop, [following(use, stages), use])
 
     @staticmethod
-    def _use(load: BlockLoad, slot: ir.Value) -> None:
-        """The iteration finds the block in its slot."""
-        load.alloc.result.replace_all_uses_with(slot)
-        load.alloc.operation.erase()
-        for use in slot.uses:
-            if use.owner.operation.name == "memref.subview":
-                move_freely(use.owner.operation)
+    def _load_ahead(loads: list[BlockLoad], rings: list[ir.Value], slot: ir.Value, ahead: Ahead) -> None:
+        """Load what another iteration will use, if there is one."""
+        values = ahead.replacements()
+        branch = scf.IfOp(ahead.exists())
+        with ir.InsertionPoint(branch.then_block):
+            for load, ring in zip(loads, rings, strict=True):
+                clone_slice(load, values, ring if _is_kept(load) else slot_of(ring, slot))
+            scf.YieldOp([])
+
+
+def take_place(alloc: ir.OpView, slot: ir.Value) -> None:
+    """Let everything that uses a block use a slot instead."""
+    alloc.result.replace_all_uses_with(slot)
+    alloc.operation.erase()
+    for use in slot.uses:
+        if use.owner.operation.name == "memref.subview":
+            move_freely(use.owner.operation)
 
 
 def _is_kept(load: BlockLoad) -> bool:
@@ -228,13 +215,13 @@ def _is_kept(load: BlockLoad) -> bool:
     return KEPT in load.alloc.operation.attributes
 
 
-def _moved(start: ir.Value, step: ir.Value, times: int) -> ir.Value:
-    if times == 0:
-        return start
-    return arith.AddIOp(start, arith.MulIOp(step, constant(times, step.type)).result).result
+def following(slot: ir.Value, slots: int) -> ir.Value:
+    """The slot after one, around the ring."""
+    last = arith.CmpIOp(arith.CmpIPredicate.eq, slot, constant(slots - 1)).result
+    return arith.SelectOp(last, constant(0), arith.AddIOp(slot, constant(1)).result).result
 
 
-def _ring(alloc: ir.OpView, stages: int) -> ir.Value:
+def ring_of(alloc: ir.OpView, stages: int) -> ir.Value:
     """An allocation of `stages` copies of a block, with what is known about the block."""
     type_ = ir.MemRefType(alloc.result.type)
     with alloc.location:

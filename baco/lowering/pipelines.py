@@ -6,6 +6,7 @@ from baco.dialects.mlir import ir
 from baco.hardware import GemminiConfig
 from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
     add_entry,
+    alternate_accumulators,
     attach_lines,
     choose_layouts,
     convert_to_instgem,
@@ -56,6 +57,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         CLEAN,
         "choose-layouts",
         "pipeline-loads",
+        "alternate-accumulators",
         CLEAN,
         "tile-to-dim",
         CLEAN,

@@ -10,9 +10,10 @@ Refused: the mvin without the config_ld on some path to it (the register then ho
 compute, rows behind the end of a memory (the hardware wraps around), rows read that nothing wrote.
 
 It checks what it finds. On placed blocks: each block has its rows, inside its memory, and shares none with another unless both are in the
-pool of kept blocks; a ring's slot that is being filled is never the one in use. On instructions: every move and compute is configured on
-every path; each preload has its compute; rows lie inside the memories; what is read was written. Rows that only a run knows are left to
-the simulator. A fault is an error of the compiler or of whoever wrote the IR by hand, and named with the line of the program it came from.
+pool of kept blocks; a ring's slot that is being filled is never the one in use, nor the one in use that of the iteration before. On
+instructions: every move and compute is configured on every path; each preload has its compute; rows lie inside the memories; what is read
+was written. Rows that only a run knows are left to the simulator. A fault is an error of the compiler or of whoever wrote the IR by hand,
+and named with the line of the program it came from.
 """
 
 from __future__ import annotations
@@ -77,15 +78,15 @@ def _check_places(blocks: list[ir.OpView], config: GemminiConfig) -> None:
 
 
 def _check_slots(program: Reader) -> None:
-    """Follow the slots of each pipelined loop around once: no iteration may fill the slot that it uses."""
-    for body in program.bodies:
-        for loop in (n for n in body.nodes if n.name == "scf.for"):
-            inside = loop.regions[0]
-            views = [v for v in _ring_views(program, inside) if v.operands[1] in inside.arguments]
-            fills = {v.operands[1]: v for v in views if program.defined_in[v.results[0]] is not inside}
-            uses = {v.operands[1]: v for v in views if program.defined_in[v.results[0]] is inside}
-            if fills and uses:
-                _follow(program, loop, fills, uses)
+    """Follow the slots of each loop around once: no iteration may fill the slot that it uses, nor use the one before it used."""
+    loops = {n.regions[0].index: n for body in program.bodies for n in body.nodes if n.name == "scf.for"}
+    for loop in loops.values():
+        inside = loop.regions[0]
+        views = [v for v in _ring_views(program, inside) if v.operands[1] in inside.arguments]
+        fills = {v.operands[1]: v for v in views if program.defined_in[v.results[0]] is not inside}
+        uses = {v.operands[1]: v for v in views if program.defined_in[v.results[0]] is inside}
+        if uses:
+            _follow(program, loops, loop, fills, uses)
 
 
 def _ring_views(program: Reader, body: Body) -> list[Node]:
@@ -101,27 +102,48 @@ def _ring_views(program: Reader, body: Body) -> list[Node]:
     return found
 
 
-def _follow(program: Reader, loop: Node, fills: dict[int, Node], uses: dict[int, Node]) -> None:
+def _first(program: Reader, loops: dict[int, Node], loop: Node, argument: int) -> int | None:
+    """The number that a carried value has in the first iteration of all; None unless loops around this one only hand it through."""
+    position = loop.regions[0].arguments.index(argument) - 1
+    initial = loop.operands[3 + position]
+    origin = program.made_by[initial]
+    if origin:
+        return origin[0].attributes.get("value") if origin[0].name == "arith.constant" else None
+    around = loops.get(program.defined_in[initial].index)
+    if around is None or initial == around.regions[0].arguments[0]:
+        return None
+    handed_on = around.regions[0].nodes[-1].operands[around.regions[0].arguments.index(initial) - 1]
+    if program.made_by[handed_on] != (loop, position):
+        return None
+    return _first(program, loops, around, initial)
+
+
+def _follow(program: Reader, loops: dict[int, Node], loop: Node, fills: dict[int, Node], uses: dict[int, Node]) -> None:
     inside = loop.regions[0]
     evaluate = Evaluator(program)
-    slots = max(program.made_by[v.operands[0]][0].attributes[SLOTS] for v in uses.values())
-    needed = {*fills, *uses}
-    values = {}
-    for argument, initial in zip(inside.arguments[1:], loop.operands[3:], strict=True):
-        origin = program.made_by[initial]
-        if argument in needed and origin and origin[0].name == "arith.constant":
-            values[argument] = number(origin[0].attributes["value"])
-    if needed - values.keys():
+    slots = {argument: program.made_by[view.operands[0]][0].attributes[SLOTS] for argument, view in {**fills, **uses}.items()}
+    first = {argument: _first(program, loops, loop, argument) for argument in slots}
+    if None in first.values():
         return
-    for _ in range(slots):
+    now: dict[int, Interval | Unknown] = {argument: number(value) for argument, value in first.items()}
+    following = dict(zip(inside.arguments[1:], inside.nodes[-1].operands, strict=True))
+    for _ in range(max(slots.values())):
         evaluate.frames = [{} for _ in program.bodies]
-        evaluate.frames[inside.index] = dict(values)
+        evaluate.frames[inside.index] = dict.fromkeys(inside.arguments, Unknown("not a slot")) | now
+        for argument, view in {**fills, **uses}.items():
+            if not (0 <= now[argument].low < slots[argument]):
+                raise BrokenInvariant(f"a block has {slots[argument]} slots, of which this is none.", SourceLocation.of(view.location))
         for argument, view in fills.items():
-            if any(values[argument] == values[used] for used in uses):
+            if any(now[argument] == now[used] for used in uses):
                 reason = "a load that runs ahead fills the slot that its own iteration uses."
                 raise BrokenInvariant(reason, SourceLocation.of(view.location))
-        following = dict(zip(inside.arguments[1:], inside.nodes[-1].operands, strict=True))
-        values = {argument: evaluate(following[argument]) for argument in needed}
+        after = {argument: evaluate(following[argument]) for argument in slots}
+        if not all(isinstance(slot, Interval) for slot in after.values()):
+            return
+        for argument, view in uses.items():
+            if slots[argument] > 1 and after[argument] == now[argument]:
+                raise BrokenInvariant("an iteration uses the slot that the one before it used.", SourceLocation.of(view.location))
+        now = after
 
 
 # Instructions ------------------------------------------------------------------------------------------------------------------------

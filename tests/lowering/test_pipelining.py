@@ -118,48 +118,84 @@ def test_copies_that_do_not_fit_are_fewer() -> None:
     assert "baco.slots = 3" in text and "run 2 instead of 3 iterations ahead" in text
 
 
-def test_levels_of_a_nest_are_pipelined_each() -> None:
-    source = """
-module attributes {baco.num_stages = 2 : i64} {
-func.func @k(%x: memref<*xi8>, %y: memref<*xi8>, %n: index) {
+NEST = """
+module attributes {{baco.num_stages = 2 : i64}} {{
+func.func @k(%x: memref<*xi8>, %y: memref<*xi8>, %n: index, %b: i1) {{
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c = memref.alloc() : memref<16x16xi32>
-  scf.for %i = %c0 to %n step %c1 {
+  scf.for %i = %c0 to %n step %c1 {{
     %s = memref.reinterpret_cast %x to offset: [%i], sizes: [16, 16], strides: [16, 1]
       : memref<*xi8> to memref<16x16xi8, strided<[16, 1], offset: ?>>
     %a = memref.alloc() : memref<16x16xi8>
     memref.copy %s, %a : memref<16x16xi8, strided<[16, 1], offset: ?>> to memref<16x16xi8>
-    scf.for %j = %c0 to %n step %c1 {
+    {before}
+    scf.for %j = %c0 to {upper} step %c1 {{
       %t = memref.reinterpret_cast %y to offset: [%j], sizes: [16, 16], strides: [16, 1]
         : memref<*xi8> to memref<16x16xi8, strided<[16, 1], offset: ?>>
-      %b = memref.alloc() : memref<16x16xi8>
-      memref.copy %t, %b : memref<16x16xi8, strided<[16, 1], offset: ?>> to memref<16x16xi8>
-      linalg.matmul ins(%a, %b : memref<16x16xi8>, memref<16x16xi8>) outs(%c : memref<16x16xi32>)
-    }
-  }
+      %b1 = memref.alloc() : memref<16x16xi8>
+      memref.copy %t, %b1 : memref<16x16xi8, strided<[16, 1], offset: ?>> to memref<16x16xi8>
+      linalg.matmul ins(%a, %b1 : memref<16x16xi8>, memref<16x16xi8>) outs(%c : memref<16x16xi32>)
+    }}
+    {after}
+  }}
   return
-}
-}
+}}
+}}
 """
+
+
+def nest(upper: str = "%n", before: str = "", after: str = "") -> str:
+    return NEST.format(upper=upper, before=before, after=after)
+
+
+def test_levels_of_a_nest_are_one_pipeline() -> None:
+    """The inner loop's first load comes before the outer loop; its last iterations load what the next one of the outer loop begins with."""
     filecheck(
-        after(source, "pipeline-loads", "canonicalize,cse"),
+        after(nest(), "pipeline-loads", "canonicalize,cse"),
         """
+        CHECK: %[[INNER:.*]] = memref.alloc() {baco.slots = 2 : i64}
+        CHECK: memref.subview %[[INNER]][0, 0, 0]
         CHECK: %[[OUTER:.*]] = memref.alloc() {baco.slots = 2 : i64}
-        CHECK: memref.copy
-        CHECK: scf.for
+        CHECK: memref.subview %[[OUTER]][0, 0, 0]
+        CHECK: scf.for %[[I:.*]] = %c0 to %[[N:.*]] step %c1 iter_args(%[[U:.*]] = %c0, %[[F:.*]] = %c1, %[[OU:.*]] = %c0, %[[OF:.*]] = %c1)
+        CHECK:   %[[NEXTI:.*]] = arith.addi %[[I]], %c1
         CHECK:   scf.if
-        CHECK:     memref.subview %[[OUTER]]
-        CHECK:     memref.copy
-        CHECK:   %[[A:.*]] = memref.subview %[[OUTER]]
-        CHECK:   %[[INNER:.*]] = memref.alloc() {baco.slots = 2 : i64}
-        CHECK:   scf.for
-        CHECK:     scf.if
-        CHECK:       memref.subview %[[INNER]]
-        CHECK:     %[[B:.*]] = memref.subview %[[INNER]]
+        CHECK:     memref.subview %[[OUTER]][%[[OF]], 0, 0]
+        CHECK:   %[[A:.*]] = memref.subview %[[OUTER]][%[[OU]], 0, 0]
+        CHECK:   %[[LEFT:.*]]:2 = scf.for %[[J:.*]] = %c0 to %[[N]] step %c1 iter_args(%[[USE:.*]] = %[[U]], %[[FILL:.*]] = %[[F]])
+        CHECK:     %[[NEXTJ:.*]] = arith.addi %[[J]], %c1
+        CHECK:     %[[OVER:.*]] = arith.cmpi sge, %[[NEXTJ]], %[[N]]
+        CHECK:     %[[ATJ:.*]] = arith.select %[[OVER]], %c0, %[[NEXTJ]]
+        CHECK:     %[[ATI:.*]] = arith.select %[[OVER]], %[[NEXTI]], %[[I]]
+        CHECK:     %[[MORE:.*]] = arith.cmpi slt, %[[ATI]], %[[N]]
+        CHECK:     scf.if %[[MORE]] {
+        CHECK:       %[[TO:.*]] = memref.subview %[[INNER]][%[[FILL]], 0, 0]
+        CHECK:       %[[FROM:.*]] = memref.reinterpret_cast %{{.*}} to offset: [%[[ATJ]]]
+        CHECK:       memref.copy %[[FROM]], %[[TO]]
+        CHECK:     %[[B:.*]] = memref.subview %[[INNER]][%[[USE]], 0, 0]
         CHECK:     linalg.matmul ins(%[[A]], %[[B]]
+        CHECK:   scf.yield %[[LEFT]]#0, %[[LEFT]]#1,
         """,
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (nest(after='"instgem.fence"() : () -> ()'), "the host core works in the same loop"),
+        (nest(upper="%i"), "the bounds of the loop are not the same in every iteration around it"),
+        (
+            nest(before="scf.if %b {").replace("outs(%c : memref<16x16xi32>)\n    }", "outs(%c : memref<16x16xi32>)\n    } }"),
+            "an scf.if around it decides at run time whether it is reached again",
+        ),
+    ],
+    ids=["host work", "triangle", "condition"],
+)
+def test_an_inner_pipeline_that_must_drain_says_why(source: str, reason: str) -> None:
+    text = after(source, "pipeline-loads")
+    assert "baco.slots = 2" in text
+    assert "the loads of this loop start afresh whenever it is reached: " in text and reason in text
 
 
 def test_num_stages_is_limited() -> None:
@@ -188,6 +224,47 @@ def test_stages_change_the_order_only(sizes, block, stages: int, dim: int, wide:
         runs.append((c, result.counters.traffic))
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     assert runs[0][1].differences(runs[1][1]) == []
+
+
+@baco.jit
+def tiles(a, b, c, M, N, K, BM: bl.constexpr, BN: bl.constexpr, BK: bl.constexpr, EVERY: bl.constexpr):
+    for i in range(0, M, BM):
+        for j in range(0, N, BN):
+            left = bl.make_block_ptr(a, (M, K), (K, 1), (i, 0), (BM, BK), (1, 0))
+            right = bl.make_block_ptr(b, (K, N), (N, 1), (0, j), (BK, BN), (1, 0))
+            total = bl.zeros((BM, BN), dtype=bl.int32)
+            for k in range(0, K, BK):
+                if k % EVERY == 0:
+                    total += bl.dot(bl.load(left, boundary_check=(0, 1)), bl.load(right, boundary_check=(0, 1)))
+                left = bl.advance(left, (0, BK))
+                right = bl.advance(right, (BK, 0))
+            bl.store(bl.make_block_ptr(c, (M, N), (N, 1), (i, j), (BM, BN), (1, 0)), total, boundary_check=(0, 1))
+
+
+@settings(max_examples=8)
+@given(
+    sizes=st.tuples(st.integers(0, 40), st.integers(0, 70), st.integers(0, 60)),
+    block=st.sampled_from([(16, 16, 16), (8, 32, 24), (40, 4, 60)]),
+    stages=st.integers(2, 4),
+    dim=st.sampled_from([2, 4, 16]),
+    every=st.sampled_from([1, 48]),
+)
+def test_loops_of_any_length_are_one_pipeline(sizes, block, stages: int, dim: int, every: int) -> None:
+    """Empty, short and long loops, loads under a condition: sums are NumPy's, counts those of no pipeline and of the analysis."""
+    m, n, k = sizes
+    rng = np.random.default_rng(m * n * k)
+    a, b = int8(rng, max(m, 1), max(k, 1)), int8(rng, max(k, 1), max(n, 1))
+    used = [i for i in range(k) if i // block[2] * block[2] % every == 0]
+    runs = []
+    for s in (1, stages):
+        c = np.zeros((max(m, 1), max(n, 1)), np.int32)
+        options = dict(zip(("BM", "BN", "BK"), block, strict=True), EVERY=every, num_stages=s, hardware=GemminiConfig(dim=dim))
+        counters = tiles[(1,)](a, b, c, m, n, k, **options).counters
+        np.testing.assert_array_equal(c[:m, :n], a[:m, used].astype(np.int32) @ b[used, :n])
+        special = tiles.warmup(a, b, c, m, n, k, **options)
+        assert special.traffic(1, M=m, N=n, K=k).differences(counters.traffic) == []
+        runs.append(counters.traffic)
+    assert runs[0].differences(runs[1]) == []
 
 
 # Loads that do not change -------------------------------------------------------------------------------------------------------------
