@@ -57,7 +57,10 @@ class GemminiConfig:
     dram_latency: int = 40
     """Cycles from a DMA request to its first beat."""
     weight_stationary_only: bool = False
-    """True for generator presets without the output-stationary dataflow (lean, chip, largeChip)."""
+    """True for generator presets without the output-stationary dataflow (lean, chip, largeChip). They also read
+    operands from the scratchpad only, write results to the accumulator only, and take no bias operand."""
+    full_width_stores: bool = True
+    """Whether 32-bit rows of the accumulator can be stored (acc_read_full_width); False for the same presets."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -178,9 +181,15 @@ def _near_powers(value: int) -> str:
     return f"{low}" if value < 2 else f"{low} or {2 * low}"
 
 
+_LEAN = {"weight_stationary_only": True, "full_width_stores": False}
 PRESETS: dict[str, GemminiConfig] = {
     "gemmini-default": GemminiConfig(),
+    "gemmini-weight-stationary": GemminiConfig(weight_stationary_only=True),
+    "gemmini-lean": GemminiConfig(**_LEAN, dma_requests_in_flight=64),
+    "gemmini-chip": GemminiConfig(**_LEAN, scratchpad_bytes=64 * KIB, accumulator_bytes=32 * KIB),
+    "gemmini-large-chip": GemminiConfig(**_LEAN, dim=32, scratchpad_bytes=128 * KIB, accumulator_bytes=64 * KIB),
 }
+"""Machines by name: the generator's presets, and its default with one dataflow only."""
 
 
 def preset(name: str) -> GemminiConfig:

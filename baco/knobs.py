@@ -135,7 +135,9 @@ interpret = Flag(
     "Run kernels as plain Python over NumPy, so that `print` and `breakpoint()` work in them. Read when a kernel is decorated; "
     "`@baco.jit(interpret=True)` does it for one kernel.",
 )
-debug = Flag("BACO_DEBUG", False, "Compile `device_assert`, and `assert` on run-time conditions, into kernels; they cost host instructions.")
+debug = Flag(
+    "BACO_DEBUG", False, "Compile `device_assert`, and `assert` on run-time conditions, into kernels; they cost host instructions."
+)
 kernel_dump = Flag(
     "BACO_KERNEL_DUMP", False, "Write each stage of every kernel, as it is compiled or read from the cache, to BACO_DUMP_DIR."
 )

@@ -16,3 +16,9 @@ settings.load_profile("baco")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep BACO's cache out of the user's home; the compiler's own cache (ZIG_GLOBAL_CACHE_DIR) may still be shared."""
     os.environ.setdefault("BACO_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _strict() -> None:
+    """Run every program as hardware would have it, unless a test asks for what Spike does."""
+    os.environ.setdefault("BACO_STRICT", "1")

@@ -6,11 +6,15 @@ The emulator and the ELF reader are imported when a run starts, not with this mo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from baco.hardware import GemminiConfig
 from baco.sim.counters import Counters, Limits, RunResult
 from baco.sim.errors import ProgramError, SimulationFault
 from baco.sim.program import Parameter, Program
+
+if TYPE_CHECKING:
+    from baco.sim.observer import Observer
 
 __all__ = ["BACKENDS", "Counters", "Limits", "Parameter", "Program", "ProgramError", "RunResult", "SimulationFault", "run"]
 
@@ -27,6 +31,8 @@ def run(
     *,
     backend: str = "functional",
     limits: Limits = _DEFAULT_LIMITS,
+    strict: bool | None = None,
+    observer: Observer | None = None,
 ) -> RunResult:
     """Run `program` on the machine `config`.
 
@@ -35,6 +41,9 @@ def run(
     `arguments` are one per parameter, in order: C-contiguous NumPy arrays for buffers, numbers for scalars. Arrays of writable
     parameters hold the result after a run that ended by itself, and are untouched after one that was stopped. An array given for
     two parameters is one buffer to the program.
+
+    `strict` and `observer` are for the functional backend: whether it refuses what Spike lets pass but hardware would not do, or do
+    differently (:mod:`baco.sim.rules`; BACO_STRICT decides where it is None), and who takes down what the accelerator does.
 
     Raises:
         ProgramError: if nothing could be run: an unknown backend, a damaged program, an argument that does not fit.
@@ -47,7 +56,9 @@ def run(
     if backend == "spike":
         from baco.sim import spike
 
+        if observer is not None:
+            raise ProgramError("only the functional backend shows its steps; run without an observer, or on that backend.")
         return spike.run(program, config, arguments, grid, limits)
     from baco.sim import functional
 
-    return functional.run(program, config, arguments, grid, limits)
+    return functional.run(program, config, arguments, grid, limits, strict, observer)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baco import knobs
 from baco.hardware import GemminiConfig
 from baco.isa import INSTRUCTIONS, Command
 from baco.sim import native
 from baco.sim.counters import Counters
 from baco.sim.errors import FAULT_KINDS, SimulationFault
+from baco.sim.rules import RULES
 from baco.traffic import PLACES, Traffic
 
 
@@ -30,7 +32,8 @@ class Accelerator:
     """One Gemmini of the given configuration, its private memories zero, nothing configured.
 
     `dram` is the memory (bytes) that starts at guest address `dram_base`; `regions` are the parts of it that commands may touch, all
-    of it by default. `scratchpad` and `accumulator` are NumPy views of the private memories, one row a row.
+    of it by default. `strict` refuses what breaks a rule of :mod:`baco.sim.rules`, instead of doing as Spike does; BACO_STRICT decides
+    where it is None. `scratchpad` and `accumulator` are NumPy views of the private memories, one row a row.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Accelerator:
         dram: np.ndarray | None = None,
         dram_base: int = 0x8000_0000,
         regions: Sequence[DramRegion] | None = None,
+        strict: bool | None = None,
     ) -> None:
         self.config = config
         self.dram = np.zeros(0, np.uint8) if dram is None else dram
@@ -62,6 +66,8 @@ class Accelerator:
             max_block_columns=config.max_block_columns,
             max_accumulator_columns=config.max_accumulator_columns,
             weight_stationary_only=config.weight_stationary_only,
+            full_width_stores=config.full_width_stores,
+            strict=knobs.strict.value if strict is None else strict,
             scratchpad=self.scratchpad.ctypes.data,
             accumulator=self.accumulator.ctypes.data,
             dram=self.dram.ctypes.data,
@@ -82,6 +88,13 @@ class Accelerator:
         if not self._library.gemmini_execute(self.address, given):
             raise self.fault()
 
+    def observe(self, observer: native.Observer | None, instance: int | None = None) -> None:
+        """Let `observer` take steps down from now on, and nobody if it is None; `instance` is where in this process the program instance
+        that runs is kept, three 64-bit numbers. Whoever calls must keep the observer alive."""
+        setup = self._library.host_setup(self.address)[0]
+        setup.observer = None if observer is None else ctypes.addressof(observer)
+        setup.instance = instance
+
     def fault(self) -> SimulationFault:
         """The fault that stopped the last command, as an exception to raise."""
         found = self._library.host_fault(self.address)[0]
@@ -90,6 +103,7 @@ class Accelerator:
             found.reason.decode(errors="replace"),
             pc=found.pc if found.has_pc else None,
             command=Command(found.funct7, found.rs1, found.rs2) if found.has_command else None,
+            rule=RULES[found.rule - 1] if found.rule else None,
         )
 
     @property

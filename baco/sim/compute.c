@@ -15,7 +15,8 @@ bool config_ex(struct gemmini *m, const struct command *c) {
     CHECK(!(ws && ta && tb), FAULT_MALFORMED_INSTRUCTION, "weight-stationary cannot transpose both A and B; transpose one.");
     CHECK(ws || !tb || ta, FAULT_MALFORMED_INSTRUCTION, "output-stationary cannot transpose B unless A is transposed too.");
     if (!CONFIG_EX_SET_ONLY_STRIDES(c)) {
-        CHECK(ws || !m->setup.weight_stationary_only, FAULT_UNSUPPORTED_INSTRUCTION, "this hardware has no output-stationary dataflow.");
+        STRICT(ws || !m->setup.weight_stationary_only, RULE_WEIGHT_STATIONARY_ONLY, FAULT_UNSUPPORTED_INSTRUCTION,
+               "this hardware has no output-stationary dataflow.");
         CHECK(CONFIG_EX_IN_SHIFT(c) < 32, FAULT_MALFORMED_INSTRUCTION, "in_shift is %u; at most 31 is allowed.", CONFIG_EX_IN_SHIFT(c));
         m->execute_set = true;
         m->weight_stationary = ws;
@@ -32,7 +33,8 @@ bool config_ex(struct gemmini *m, const struct command *c) {
 /* A real operand must be scratchpad rows; element (i, j) is at row address + stride * i, column j (or the reverse, transposed). */
 static bool check_operand(struct gemmini *m, const char *what, struct operand o, uint32_t stride, bool transposed) {
     if (o.address == GARBAGE) return true;
-    if (!check_size(m, what, o.rows, o.columns, m->setup.dim)) return false;
+    if (!check_size(m, RULE_OPERAND_SIZE, what, o.rows, o.columns, m->setup.dim)) return false;
+    if (o.rows == 0 || o.columns == 0) return true;
     CHECK(o.address <= WRITE_ROW_MASK, FAULT_LOCAL_ADDRESS_FAULT,
           "%s has local address 0x%x; operands come from the scratchpad, whose addresses have bits 31 to 29 clear.", what, o.address);
     uint64_t span = (uint64_t)stride * ((transposed ? o.columns : o.rows) - 1);
@@ -40,19 +42,45 @@ static bool check_operand(struct gemmini *m, const char *what, struct operand o,
 }
 
 static bool check_result(struct gemmini *m, struct operand c) {
+    uint32_t dim = m->setup.dim, base = c.address & WRITE_ROW_MASK;
+    bool accumulator = c.address & ACCUMULATOR_BIT;
     if (c.address == GARBAGE) return true;
-    if (!check_size(m, "C", c.rows, c.columns, m->setup.dim)) return false;
-    uint32_t base = c.address & WRITE_ROW_MASK;
-    return check_local(m, "C", c.address & ACCUMULATOR_BIT, base, base + (uint64_t)m->c_stride * (c.rows - 1));
+    if (!check_size(m, RULE_OPERAND_SIZE, "C", c.rows, c.columns, dim)) return false;
+    if (c.rows == 0 || c.columns == 0) return true;
+    CHECK(c.rows <= dim && c.columns <= dim, FAULT_MALFORMED_INSTRUCTION, "C has %u rows of %u columns; at most %u (DIM) are allowed.", c.rows,
+          c.columns, dim);
+    STRICT(accumulator || !m->setup.weight_stationary_only, RULE_WEIGHT_STATIONARY_ONLY, FAULT_UNSUPPORTED_INSTRUCTION,
+           "C is in the scratchpad, but this hardware writes results to the accumulator only.");
+    STRICT(m->weight_stationary || m->c_stride == 1, RULE_OUTPUT_STATIONARY_STRIDE, FAULT_UNSUPPORTED_INSTRUCTION,
+           "c_stride is %u; the output-stationary hardware places rows of C elsewhere unless it is 1.", m->c_stride);
+    STRICT(m->weight_stationary || !accumulator || m->in_shift == 0, RULE_OUTPUT_STATIONARY_SHIFT, FAULT_UNSUPPORTED_INSTRUCTION,
+           "in_shift is %u and C is in the accumulator; some shift such results and some do not.", m->in_shift);
+    return check_local(m, "C", accumulator, base, base + (uint64_t)m->c_stride * (c.rows - 1));
+}
+
+/* Rule mesh_width: whether sums fit the 20 bits of the mesh. Sums of 16 products of int8 and a bias always do. */
+static bool check_sums(struct gemmini *m, const int32_t *sums, uint32_t rows) {
+    uint32_t dim = m->setup.dim;
+    for (uint32_t i = 0; i < rows * dim; i++)
+        STRICT(sums[i] >= -(1 << 19) && sums[i] < 1 << 19, RULE_MESH_WIDTH, FAULT_UNSUPPORTED_INSTRUCTION,
+               "the sum in row %u, column %u is %d; the mesh carries %d to %d.", i / dim, i % dim, sums[i], -(1 << 19), (1 << 19) - 1);
+    return true;
+}
+
+/* As many rows and columns as there are in the array; the rest is not read. */
+static struct operand clipped(const struct gemmini *m, struct operand o) {
+    return (struct operand){o.address, least(o.columns, m->setup.dim), least(o.rows, m->setup.dim)};
 }
 
 bool preload(struct gemmini *m, struct operand bd, struct operand result) {
     CHECK(m->execute_set, FAULT_STATE_FAULT, "the execute configuration is used before a config_ex set it.");
     bool transposed = m->weight_stationary && m->transpose_b;
-    if (!check_operand(m, m->weight_stationary ? "B" : "D", bd, 1, transposed) || !check_result(m, result)) return false;
-    m->preload_bd = bd;
+    /* Spike looks at what is preloaded when it computes; so only a refusal in strict mode can come as early as here. */
+    if (m->setup.strict && (!check_operand(m, m->weight_stationary ? "B" : "D", bd, 1, transposed) || !check_result(m, result))) return false;
+    m->preload_bd = clipped(m, bd);
     m->preload_c = result;
-    m->preload_pending = true;
+    m->preloaded = m->preload_pending = true;
+    if (observed(m)) observe(m, INSTRUCTION_PRELOAD, 0, 0, 0, NULL, 0);
     return true;
 }
 
@@ -136,13 +164,43 @@ static void load_array(struct gemmini *m) {
     }
 }
 
+/* What strict mode asks of a weight-stationary compute. */
+static bool check_weight_stationary(struct gemmini *m, struct operand a, struct operand d) {
+    struct operand c = m->preload_c;
+    bool real_d = d.address != GARBAGE;
+    STRICT(!real_d || !m->setup.weight_stationary_only, RULE_WEIGHT_STATIONARY_ONLY, FAULT_UNSUPPORTED_INSTRUCTION,
+           "D is in the scratchpad, but this hardware takes no bias from there; move it to the accumulator.");
+    STRICT(c.address == GARBAGE || m->preload_bd.address != GARBAGE || c.rows <= a.rows, RULE_ROWS_BEYOND_A, FAULT_UNSUPPORTED_INSTRUCTION,
+           "C has %u rows and A %u: with weights that stay in the array, hardware does not write the others.", c.rows, a.rows);
+    return true;
+}
+
+static void observe_compute(struct gemmini *m, struct operand a, struct operand bd, bool preloaded, uint64_t macs) {
+    struct rows taken[EVENT_ROWS];
+    uint32_t count = 0;
+    bool ws = m->weight_stationary, transposed = ws ? m->transpose_b : false;
+    struct operand stay = m->preload_bd, c = m->preload_c;
+    if (preloaded && stay.address != GARBAGE)
+        taken[count++] = (struct rows){stay.address, transposed ? stay.columns : stay.rows, 1, 1, 0, READ};
+    if (a.address != GARBAGE) taken[count++] = (struct rows){a.address, m->transpose_a ? a.columns : a.rows, m->a_stride, 1, 0, READ};
+    if (bd.address != GARBAGE) taken[count++] = (struct rows){bd.address, !ws && m->transpose_b ? bd.columns : bd.rows, 1, 1, 0, READ};
+    if (c.address != GARBAGE) {
+        bool accumulator = c.address & ACCUMULATOR_BIT, accumulate = accumulator && (c.address & ACCUMULATE_BIT);
+        uint32_t local = c.address & (accumulator ? ACCUMULATOR_BIT | WRITE_ROW_MASK : WRITE_ROW_MASK);
+        taken[count++] = (struct rows){local, c.rows, m->c_stride, 1, 0, accumulate ? READ | WRITE : WRITE};
+    }
+    observe(m, preloaded ? INSTRUCTION_COMPUTE_PRELOADED : INSTRUCTION_COMPUTE_ACCUMULATED, 0, 0, macs, taken, count);
+}
+
 bool compute(struct gemmini *m, struct operand a, struct operand bd, bool preloaded) {
     bool ws = m->weight_stationary;
     uint32_t dim = m->setup.dim;
     struct operand result = m->preload_c;
     bool real_a = a.address != GARBAGE, real_bd = bd.address != GARBAGE, real_c = result.address != GARBAGE;
     CHECK(m->execute_set, FAULT_STATE_FAULT, "the execute configuration is used before a config_ex set it.");
-    CHECK(m->preload_pending, FAULT_STATE_FAULT, "there is no preload for this compute; every compute needs a preload of its own.");
+    CHECK(m->preloaded, FAULT_STATE_FAULT, "there is no preload for this compute; every compute needs a preload of its own.");
+    STRICT(m->preload_pending, RULE_COMPUTE_WITHOUT_PRELOAD, FAULT_STATE_FAULT,
+           "there is no preload for this compute; every compute needs a preload of its own.");
     CHECK(real_a || !real_c, FAULT_STATE_FAULT, "A is garbage but C is not, so the result is undefined; give A or make C garbage.");
     CHECK(real_a || ws || !real_bd, FAULT_STATE_FAULT,
           "A is garbage but B is not, so the output-stationary sums become undefined; give A or make B garbage.");
@@ -151,6 +209,9 @@ bool compute(struct gemmini *m, struct operand a, struct operand bd, bool preloa
     /* Strides and transposes may have changed since the preload was checked. */
     if (preloaded && !check_operand(m, ws ? "B" : "D", m->preload_bd, 1, ws && m->transpose_b)) return false;
     if (!check_result(m, result)) return false;
+    if (ws && !check_weight_stationary(m, a, bd)) return false;
+    a = clipped(m, a);
+    bd = clipped(m, bd);
 
     if (preloaded) load_array(m);
     const int8_t *a_rows = m->setup.scratchpad + (size_t)(real_a ? a.address : 0) * dim;
@@ -161,14 +222,15 @@ bool compute(struct gemmini *m, struct operand a, struct operand bd, bool preloa
         a_rows = m->a_tile;
         a_step = dim;
     }
-    uint64_t *n = m->counters;
+    uint64_t *n = m->counters, macs = 0;
     n[COUNTER_READS_SCRATCHPAD_INPUTS] += real_a ? (uint64_t)a.rows * a.columns : 0;
     const int32_t *sums = m->array;
     if (ws) {
         if (real_c) {
             read_tile(m, m->result, bd, false);
             multiply(dim, a_rows, a_step, least(a.rows, result.rows), a.columns, m->array, m->result);
-            uint64_t macs = (uint64_t)a.rows * a.columns * result.columns;
+            if (dim > 16 && m->setup.strict && !check_sums(m, m->result, result.rows)) return false;
+            macs = (uint64_t)a.rows * a.columns * result.columns;
             n[COUNTER_MACS] += macs;
             n[COUNTER_READS_REGISTERS_WEIGHTS] += macs;
         }
@@ -177,11 +239,14 @@ bool compute(struct gemmini *m, struct operand a, struct operand bd, bool preloa
     } else if (real_a && real_bd) {
         read_tile(m, m->b_tile, bd, m->transpose_b);
         multiply(dim, a_rows, a_step, a.rows, a.columns, m->b_tile, m->array);
-        n[COUNTER_MACS] += (uint64_t)a.rows * a.columns * bd.columns;
+        if (m->setup.strict && !check_sums(m, m->array, dim)) return false;
+        macs = (uint64_t)a.rows * a.columns * bd.columns;
+        n[COUNTER_MACS] += macs;
         n[COUNTER_READS_SCRATCHPAD_WEIGHTS] += (uint64_t)bd.rows * bd.columns;
     }
     if (real_c) store_result(m, result, sums);
     m->preload_pending = false;
+    if (observed(m)) observe_compute(m, a, bd, preloaded, macs);
     return true;
 }
 

@@ -33,6 +33,8 @@ class Limits:
     """Instructions of the host core, RoCC instructions included."""
     seconds: float | None = None
     """Wall-clock time; None for no limit."""
+    memory: int = 1 << 30
+    """Bytes of guest memory, image and buffers; a program that BACO did not make has all of it to itself."""
 
 
 @dataclass

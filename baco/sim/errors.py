@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from baco.errors import BacoError
 from baco.isa import Command, IsaError, disassemble
+from baco.sim.lines import SourceLine
+from baco.sim.rules import Rule
 
 
 class ProgramError(BacoError):
@@ -11,19 +13,28 @@ class ProgramError(BacoError):
 
 
 class SimulationFault(BacoError):
-    """A run was stopped. Attributes: `reason`, `pc`, `command` and `disassembly` (the last three None where there is none).
+    """A run was stopped. Attributes: `reason`, `pc`, `command`, `disassembly`, `rule`, `line` and `instance` (None where there is none).
 
-    `pc` is the address of the instruction at fault; it is None for commands given to the accelerator model directly.
+    `pc` is the address of the instruction at fault; it is None for commands given to the accelerator model directly. `rule` is the rule of
+    strict mode that was broken. `line` is the source line and `instance` the program instance, where the program tells them.
     """
 
-    def __init__(self, reason: str, *, pc: int | None = None, command: Command | None = None) -> None:
+    def __init__(self, reason: str, *, pc: int | None = None, command: Command | None = None, rule: Rule | None = None) -> None:
         self.reason = reason
         self.pc = pc
         self.command = command
         self.disassembly = None if command is None else _disassemble(command)
-        place = [] if pc is None else [f"pc {pc:#x}"]
+        self.rule = rule
+        self.line: SourceLine | None = None
+        self.instance: tuple[int, ...] | None = None
+        super().__init__()
+
+    def __str__(self) -> str:
+        place = [] if self.line is None else [str(self.line)]
+        place += [] if self.instance is None else [f"program instance {self.instance}"]
+        place += [] if self.pc is None else [f"pc {self.pc:#x}"]
         place += [] if self.disassembly is None else [self.disassembly]
-        super().__init__(f"{': '.join(place)}: {reason}" if place else reason)
+        return ": ".join([*place, self.reason]) + (f" (Strict rule {self.rule.name}.)" if self.rule else "")
 
 
 class IllegalInstruction(SimulationFault):

@@ -10,12 +10,16 @@ import ctypes
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from baco.hardware import GemminiConfig
 from baco.sim import htif, native
 from baco.sim.accelerator import Accelerator
 from baco.sim.counters import Limits, RunResult
-from baco.sim.errors import HostFault, LimitReached, ProgramError
+from baco.sim.errors import HostFault, LimitReached, ProgramError, SimulationFault
+from baco.sim.lines import LineTable
 from baco.sim.loader import Image, load
+from baco.sim.observer import Observer
 from baco.sim.program import Program
 
 SLICE_SECONDS = 0.2
@@ -24,21 +28,46 @@ NEVER = 1
 """An address that execution cannot reach, being odd: unicorn runs "until" it."""
 
 
-def run(program: Program, config: GemminiConfig, arguments: Sequence[object], grid: Sequence[int], limits: Limits) -> RunResult:
+def run(
+    program: Program,
+    config: GemminiConfig,
+    arguments: Sequence[object],
+    grid: Sequence[int],
+    limits: Limits,
+    strict: bool | None = None,
+    observer: Observer | None = None,
+) -> RunResult:
     """Run `program` to its end; writable arguments then hold its results. See :func:`baco.sim.run`."""
     if limits.instructions < 1 or (limits.seconds is not None and not limits.seconds > 0):
         raise ProgramError(f"the limits are {limits.instructions} instructions and {limits.seconds} seconds; both must be positive.")
-    image = load(program, arguments, grid)
-    accelerator = Accelerator(config, image.memory, image.base, image.regions)
+    image = load(program, arguments, grid, limits.memory)
+    accelerator = Accelerator(config, image.memory, image.base, image.regions, strict)
     host = htif.Host(image)
-    instructions, exit_code = _run_host(image, accelerator, host, limits)
+    instance = None if image.instance is None else image.memory.ctypes.data + image.instance - image.base
+    if observer is not None:
+        observer.begin(image)
+        accelerator.observe(observer.native, instance)
+    try:
+        instructions, exit_code = _run_host(image, accelerator, host, limits, observer)
+    except SimulationFault as fault:
+        _place(fault, program, image)
+        raise
     image.copy_back()
     counters = accelerator.counters
     counters.host_instructions = instructions
     return RunResult(counters, exit_code, bytes(host.output))
 
 
-def _run_host(image: Image, accelerator: Accelerator, htif_host: htif.Host, limits: Limits) -> tuple[int, int]:
+def _place(fault: SimulationFault, program: Program, image: Image) -> None:
+    """Say on which line and in which program instance a run was stopped, where the program tells."""
+    if fault.pc is not None:
+        fault.line = LineTable(program.elf).find(fault.pc)
+    if image.instance is not None:
+        at = image.instance - image.base
+        fault.instance = tuple(int(n) for n in image.memory[at : at + 24].view(np.int64))
+
+
+def _run_host(image: Image, accelerator: Accelerator, htif_host: htif.Host, limits: Limits, observer: Observer | None) -> tuple[int, int]:
     """Run from the entry point until the program ends; the number of host instructions and the exit code."""
     import unicorn
     from unicorn import riscv_const, unicorn_const
@@ -59,18 +88,22 @@ def _run_host(image: Image, accelerator: Accelerator, htif_host: htif.Host, limi
         instruction_limit=limits.instructions,
         reg_x0=riscv_const.UC_RISCV_REG_X0,
         reg_pc=riscv_const.UC_RISCV_REG_PC,
+        clock_reads=image.clock_reads.ctypes.data,
+        clock_read_count=image.clock_reads.size,
     )
     engine = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
     engine.mem_map_ptr(image.base, image.code_size, unicorn.UC_PROT_ALL, memory)
-    if buffers := image.memory.size - image.code_size:
-        readable = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
-        engine.mem_map_ptr(image.base + image.code_size, buffers, readable, memory + image.code_size)
+    for address, size in image.buffers:
+        engine.mem_map_ptr(address, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE, memory + address - image.base)
     for kind, callback in (
         (unicorn_const.UC_HOOK_INTR, library.host_interrupt),
         (unicorn_const.UC_HOOK_BLOCK, library.host_block),
         (unicorn_const.UC_HOOK_MEM_UNMAPPED | unicorn_const.UC_HOOK_MEM_PROT, library.host_memory_fault),
     ):
         _add_hook(uclib, engine, kind, callback, host)
+    if observer is not None and observer.watched is not None:
+        first, last = observer.watched
+        _add_hook(uclib, engine, unicorn_const.UC_HOOK_MEM_WRITE, library.host_store, host, (first, last))
 
     end = None if limits.seconds is None else time.monotonic() + limits.seconds
     pc = image.entry
@@ -97,14 +130,17 @@ def _run_host(image: Image, accelerator: Accelerator, htif_host: htif.Host, limi
             raise HostFault(f"the host core stopped before the program wrote tohost{f': {stopped}' if stopped else ''}.", pc=pc)
 
 
-def _add_hook(uclib: ctypes.CDLL, engine: object, kind: int, callback: object, host: native.Host) -> None:
-    """`uc_hook_add` with a C function: the binding's own method takes Python functions only."""
+def _add_hook(
+    uclib: ctypes.CDLL, engine: object, kind: int, callback: object, host: native.Host, addresses: tuple[int, int] = (1, 0)
+) -> None:
+    """`uc_hook_add` with a C function: the binding's own method takes Python functions only. Addresses are everywhere if the first is
+    greater than the last."""
     handle = ctypes.c_size_t()
-    everywhere = (ctypes.c_uint64(1), ctypes.c_uint64(0))
+    where = (ctypes.c_uint64(addresses[0]), ctypes.c_uint64(addresses[1]))
     hook_add = uclib["uc_hook_add"]  # a function object of our own: the binding has declared argument types for its own
     hook_add.argtypes = None
     status = hook_add(
-        engine._uch, ctypes.byref(handle), ctypes.c_int(kind), ctypes.c_void_p(_address(callback)), ctypes.byref(host), *everywhere
+        engine._uch, ctypes.byref(handle), ctypes.c_int(kind), ctypes.c_void_p(_address(callback)), ctypes.byref(host), *where
     )
     if status:
         raise HostFault(f"the emulator refused a hook with error {status}.")

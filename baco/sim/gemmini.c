@@ -3,11 +3,13 @@
  * Each instruction is one function: checks first, then its effect (GEMMINI_ISA.md sections 4 to 8). compute.c has the array, moves.c
  * loads and stores, pooling.c and norm.c their special stores, loop_ws.c and loop_conv_ws.c the loops, events.c the counters.
  *
- * Where the sources disagree the model does as Spike does, and refuses what section 9 calls undefined or non-portable. Field layouts,
+ * Where the sources disagree the model does as Spike does, or refuses it in strict mode; rules.py has the list. Field layouts,
  * instruction indices and counter places come from generated.h, made from baco.isa and baco.traffic; nothing here repeats them. */
 #include "internal.h"
 
 #include <stdarg.h>
+
+#define FUNCT7_FENCE_COMMAND 127
 
 int vsnprintf(char *to, size_t size, const char *format, va_list arguments);
 
@@ -17,6 +19,7 @@ bool gemmini_fault(struct gemmini *m, uint32_t kind, const char *format, ...) {
     vsnprintf(m->fault.reason, sizeof m->fault.reason, format, arguments);
     va_end(arguments);
     m->fault.kind = kind;
+    m->fault.rule = RULE_NONE;
     return false;
 }
 
@@ -60,11 +63,17 @@ bool check_dram(struct gemmini *m, uint64_t address, uint64_t stride, uint32_t r
     return true;
 }
 
-bool check_size(struct gemmini *m, const char *what, uint32_t rows, uint32_t columns, uint32_t max_columns) {
+bool check_size(struct gemmini *m, uint32_t rule, const char *what, uint32_t rows, uint32_t columns, uint32_t max_columns) {
     uint32_t dim = m->setup.dim;
-    CHECK(rows >= 1 && rows <= dim, FAULT_MALFORMED_INSTRUCTION, "%s has %u rows; 1 to %u (DIM) are allowed.", what, rows, dim);
-    CHECK(columns >= 1 && columns <= max_columns, FAULT_MALFORMED_INSTRUCTION, "%s has %u columns; 1 to %u are allowed here.", what,
-          columns, max_columns);
+    STRICT(rows >= 1 && rows <= dim, rule, FAULT_MALFORMED_INSTRUCTION, "%s has %u rows; 1 to %u (DIM) are allowed.", what, rows, dim);
+    STRICT(columns >= 1 && columns <= max_columns, rule, FAULT_MALFORMED_INSTRUCTION, "%s has %u columns; 1 to %u are allowed here.", what,
+           columns, max_columns);
+    return true;
+}
+
+bool check_scale(struct gemmini *m, float scale) {
+    STRICT(scale >= -2147483648.0f && scale <= 2147483648.0f, RULE_LARGE_SCALE, FAULT_UNSUPPORTED_INSTRUCTION,
+           "the scale is %g; products of 2^63 or more and NaN saturate differently, so at most 2^31 in size is allowed.", (double)scale);
     return true;
 }
 
@@ -119,14 +128,33 @@ static bool execute(struct gemmini *m, const struct command *c, uint32_t instruc
         return gemmini_fault(m, FAULT_UNSUPPORTED_INSTRUCTION, "mvout_spad only has an effect where the scratchpad is an external memory.");
     case INSTRUCTION_LOOP_WS_CONFIG_SPAD_AB:
         return gemmini_fault(m, FAULT_UNSUPPORTED_INSTRUCTION, "loop_ws_config_spad_ab is for loops on an external scratchpad only.");
+    case INSTRUCTION_NONE:
+        if (c->funct7 == FUNCT7_FENCE_COMMAND) {
+            STRICT(false, RULE_FENCE_COMMAND, FAULT_ILLEGAL_INSTRUCTION,
+                   "funct7 %u is no command of the hardware, which would hang; use the RISC-V fence instruction.", c->funct7);
+            return true;
+        }
+        /* fall through */
     default: return gemmini_fault(m, FAULT_ILLEGAL_INSTRUCTION, "funct7 %u is not a Gemmini instruction.", c->funct7);
+    }
+}
+
+/* Moves and computes, which tell what memory they take once they are done. */
+static bool observes_itself(uint32_t instruction) {
+    switch (instruction) {
+    case INSTRUCTION_MVIN: case INSTRUCTION_MVIN2: case INSTRUCTION_MVIN3: case INSTRUCTION_MVOUT: case INSTRUCTION_PRELOAD:
+    case INSTRUCTION_COMPUTE_PRELOADED: case INSTRUCTION_COMPUTE_ACCUMULATED: return true;
+    default: return false;
     }
 }
 
 bool gemmini_execute(struct gemmini *m, const struct command *c) {
     uint32_t instruction = c->funct7 == 0 ? instruction_of_selector[c->rs1 & 3] : instruction_of_funct7[c->funct7 & 127];
     m->clock++;
+    m->sent = instruction;
+    if (observed(m) && !observes_itself(instruction)) observe(m, instruction, 0, 0, 0, NULL, 0);
     if (execute(m, c, instruction)) {
+        if (instruction == INSTRUCTION_NONE) return true; /* counted nowhere */
         m->counters[instruction]++;
         return true;
     }

@@ -29,18 +29,48 @@ struct region {
 
 /* Mirrored in Python. The machine, its memories (owned by Python) and its view of DRAM. */
 struct setup {
-    uint32_t dim, scratchpad_rows, accumulator_rows, max_block_columns, max_accumulator_columns, weight_stationary_only;
+    uint32_t dim, scratchpad_rows, accumulator_rows, max_block_columns, max_accumulator_columns, weight_stationary_only, full_width_stores;
+    uint32_t strict; /* refuse what breaks a rule (baco/sim/rules.py), instead of doing as Spike does */
     int8_t *scratchpad;
     int32_t *accumulator;
     uint8_t *dram; /* holds guest addresses dram_base to dram_base + dram_size - 1 */
     uint64_t dram_base, dram_size;
     const struct region *regions;
     uint64_t region_count;
+    struct observer *observer; /* NULL: nobody watches */
+    const uint64_t *instance;  /* the program instance that runs, three numbers; NULL where a program does not say */
+};
+
+/* Mirrored in Python. Rows of private memory that a step took: `blocks` times `rows` rows. */
+struct rows {
+    uint32_t address, rows, stride, blocks, block_stride;
+    uint32_t access; /* READ, WRITE or both */
+};
+enum { READ = 1, WRITE = 2 };
+#define EVENT_ROWS 4
+
+/* Mirrored in Python. A step: an instruction, or one that a loop stands for. */
+struct step {
+    uint64_t pc, clock, dram, bytes, macs;
+    uint32_t instruction, parent; /* the instruction sent; the loop, or the instruction itself */
+    uint32_t instance[3];
+    uint32_t rows_count;
+    struct rows rows[EVENT_ROWS];
+};
+
+/* Mirrored in Python. Takes down the first `capacity` steps, and the last one that stored to the bytes watched. */
+struct observer {
+    struct step *steps;
+    uint64_t capacity, count; /* all steps count; those beyond the capacity are not taken down */
+    uint64_t watch, watch_bytes;
+    struct step last, last_store;
+    uint64_t stored; /* whether anything stored there */
 };
 
 /* Mirrored in Python. Why the last command was refused. */
 struct fault {
     uint32_t kind; /* FAULT_NONE or one of the generated kinds */
+    uint32_t rule; /* RULE_NONE or one of the generated rules */
     uint32_t has_command, has_pc;
     uint32_t funct7;
     uint64_t rs1, rs2, pc;
@@ -109,12 +139,14 @@ struct gemmini {
     struct event_counter event_counters[EVENT_COUNTERS];
     bool snapshot_taken;
     /* execution */
-    bool preload_pending;
+    bool preloaded, preload_pending; /* ever; and not yet computed with */
     struct operand preload_bd, preload_c;
     int32_t array[MAX_DIM * MAX_DIM];  /* weights (weight-stationary) or partial sums, dim x dim */
     int32_t result[MAX_DIM * MAX_DIM];
     int8_t a_tile[MAX_DIM * MAX_DIM];
     int32_t b_tile[MAX_DIM * MAX_DIM];
+    uint64_t pc;    /* of the command; 0 where there is no host core */
+    uint32_t sent;  /* the instruction that is being executed, of which others may be steps */
     uint64_t clock; /* instructions of the host core so far; commands, where there is no host core */
     uint64_t value; /* what the last counter command answers, for its destination register */
     uint64_t counters[COUNTER_COUNT];

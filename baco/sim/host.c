@@ -3,7 +3,7 @@
  * unicorn has no custom-3 opcode and raises RISC-V exception 2 for it with the program counter 4 past the instruction; the hook runs
  * the command on the accelerator model and returns, and the core goes on behind it. The block hook counts instructions, looks whether
  * the program has written `tohost`, and gives control back to Python now and then so that ctrl-C works. */
-#include "gemmini.h"
+#include "internal.h"
 
 #define BLOCKS_PER_CLOCK_CHECK 256
 #define FUNCT3_COMMAND 3
@@ -24,6 +24,8 @@ struct host {
     uint64_t blocks;
     int32_t reg_x0, reg_pc;
     uint32_t stop; /* one of the values below */
+    const uint64_t *clock_reads; /* addresses of instructions that read a clock, rising; the loader has made them illegal */
+    uint64_t clock_read_count;
 };
 enum { STOP_NONE, STOP_EXIT, STOP_SLICE, STOP_FAULT };
 
@@ -84,6 +86,34 @@ static const char *exception_name(uint32_t number) {
     }
 }
 
+/* Rule register_flags: funct3 says which source registers are sent. Spike takes one that is not for all ones. */
+static bool check_registers(struct gemmini *m, struct command *c, uint32_t word) {
+    uint32_t funct3 = word >> 12 & 7;
+    if (m->setup.strict && funct3 != FUNCT3_COMMAND) {
+        gemmini_fault(m, FAULT_MALFORMED_INSTRUCTION, "the instruction word 0x%08x has funct3 %u; Gemmini commands have %u.", word, funct3,
+                      FUNCT3_COMMAND);
+        m->fault.rule = RULE_REGISTER_FLAGS;
+        return false;
+    }
+    if (!(funct3 & 2)) c->rs1 = ~0ull;
+    if (!(funct3 & 1)) c->rs2 = ~0ull;
+    return true;
+}
+
+/* Whether the instruction at `pc` is rdcycle, rdtime or rdinstret: they give instructions so far, the same in every run. */
+static bool reads_clock(const struct host *h, uint64_t pc) {
+    uint64_t low = 0, high = h->clock_read_count;
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (h->clock_reads[middle] == pc) return true;
+        if (h->clock_reads[middle] < pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
 /* UC_HOOK_INTR */
 void host_interrupt(void *engine, uint32_t number, void *user) {
     struct host *h = user;
@@ -97,6 +127,10 @@ void host_interrupt(void *engine, uint32_t number, void *user) {
         return;
     }
     uint32_t word = word_at(h, pc);
+    if (reads_clock(h, pc)) {
+        if ((word >> 7 & 31) != 0) h->reg_write(engine, h->reg_x0 + (int)(word >> 7 & 31), &h->instructions);
+        return;
+    }
     if ((word & 0x7F) != OPCODE) {
         if ((word & 3) == 3)
             gemmini_fault(m, FAULT_ILLEGAL_INSTRUCTION, "0x%08x is not an instruction of the host core (RV64GC).", word);
@@ -109,10 +143,7 @@ void host_interrupt(void *engine, uint32_t number, void *user) {
     int ids[2] = {h->reg_x0 + (int)(word >> 15 & 31), h->reg_x0 + (int)(word >> 20 & 31)};
     void *values[2] = {&c.rs1, &c.rs2};
     h->reg_read_batch(engine, ids, values, 2);
-    bool known = true;
-    if (c.funct7 != FUNCT7_COUNTER && (word >> 12 & 7) != FUNCT3_COMMAND)
-        known = gemmini_fault(m, FAULT_MALFORMED_INSTRUCTION, "the instruction word 0x%08x has funct3 %u; Gemmini commands have %u.", word,
-                              word >> 12 & 7, FUNCT3_COMMAND);
+    bool known = c.funct7 == FUNCT7_COUNTER || check_registers(m, &c, word);
     if (!known) {
         m->fault.has_command = true;
         m->fault.funct7 = c.funct7;
@@ -120,11 +151,34 @@ void host_interrupt(void *engine, uint32_t number, void *user) {
         m->fault.rs2 = c.rs2;
     }
     m->clock = h->instructions;
+    m->pc = pc;
     if (!known || !gemmini_execute(m, &c)) {
         stop_with_fault(h, engine, pc);
-    } else if (c.funct7 == FUNCT7_COUNTER && (word >> 12 & FUNCT3_RESULT) && (word >> 7 & 31) != 0) {
-        h->reg_write(engine, h->reg_x0 + (int)(word >> 7 & 31), &m->value);
+    } else if ((word >> 12 & FUNCT3_RESULT) && (word >> 7 & 31) != 0) {
+        uint64_t result = c.funct7 == FUNCT7_COUNTER ? m->value : 0; /* as Spike answers other commands that ask */
+        h->reg_write(engine, h->reg_x0 + (int)(word >> 7 & 31), &result);
     }
+}
+
+/* The last region that ends at or before an address; NULL if there is none. */
+static const struct region *region_before(const struct setup *s, uint64_t address) {
+    const struct region *found = NULL;
+    for (uint64_t i = 0; i < s->region_count; i++) {
+        const struct region *r = &s->regions[i];
+        if (r->base + r->size <= address && (found == NULL || r->base + r->size > found->base + found->size)) found = r;
+    }
+    return found;
+}
+
+/* UC_HOOK_MEM_WRITE, on the bytes that an observer watches */
+void host_store(void *engine, uint32_t type, uint64_t address, int size, int64_t value, void *user) {
+    (void)type, (void)value;
+    struct host *h = user;
+    struct gemmini *m = h->gemmini;
+    m->pc = program_counter(h, engine);
+    m->sent = INSTRUCTION_NONE;
+    observe(m, INSTRUCTION_NONE, address, (uint64_t)size, 0, NULL, 0);
+    observe_store(m, address, 0, 1, (uint64_t)size);
 }
 
 /* UC_HOOK_MEM_UNMAPPED | UC_HOOK_MEM_PROT. False stops the run. */
@@ -134,7 +188,11 @@ bool host_memory_fault(void *engine, uint32_t type, uint64_t address, int size, 
     const char *verb = type == UC_MEM_READ_UNMAPPED || type == UC_MEM_READ_PROT     ? "reads"
                        : type == UC_MEM_WRITE_UNMAPPED || type == UC_MEM_WRITE_PROT ? "writes"
                                                                                     : NULL;
-    if (verb)
+    const struct region *before = in_memory(h, address, 1) ? region_before(&h->gemmini->setup, address) : NULL;
+    if (verb && before)
+        gemmini_fault(h->gemmini, FAULT_HOST_FAULT, "the host core %s %d bytes at 0x%llx, %llu bytes beyond the end of %s.", verb, size,
+                      (unsigned long long)address, (unsigned long long)(address - (before->base + before->size)), before->name);
+    else if (verb)
         gemmini_fault(h->gemmini, FAULT_HOST_FAULT, "the host core %s %d bytes at 0x%llx, outside the program's memory (0x%llx to 0x%llx).",
                       verb, size, (unsigned long long)address, (unsigned long long)h->base, (unsigned long long)(h->base + h->size - 1));
     else

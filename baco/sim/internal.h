@@ -13,6 +13,16 @@
         if (!(condition)) return gemmini_fault(m, kind, __VA_ARGS__);                                                                  \
     } while (0)
 
+/* The same for a rule of strict mode (baco/sim/rules.py); without it the model does as Spike does. */
+#define STRICT(condition, broken_rule, kind, ...)                                                                                      \
+    do {                                                                                                                               \
+        if (m->setup.strict && !(condition)) {                                                                                         \
+            gemmini_fault(m, kind, __VA_ARGS__);                                                                                       \
+            m->fault.rule = broken_rule;                                                                                               \
+            return false;                                                                                                              \
+        }                                                                                                                              \
+    } while (0)
+
 typedef unsigned long long ull;
 
 /* ---- arithmetic (section 6) ---------------------------------------------------------------------------------------------- */
@@ -47,10 +57,25 @@ bool check_local(struct gemmini *m, const char *what, bool accumulator, uint64_t
 /* Every one of `rows` rows of `bytes` bytes from `address` on must lie in one region, which must be writable for a write. */
 bool check_dram(struct gemmini *m, uint64_t address, uint64_t stride, uint32_t rows, uint32_t bytes, bool write);
 
-bool check_size(struct gemmini *m, const char *what, uint32_t rows, uint32_t columns, uint32_t max_columns);
+/* Rules move_size or operand_size. */
+bool check_size(struct gemmini *m, uint32_t rule, const char *what, uint32_t rows, uint32_t columns, uint32_t max_columns);
+
+/* Rule large_scale. */
+bool check_scale(struct gemmini *m, float scale);
 
 /* Puts a place in front of the reason of the fault just recorded, and returns false. */
 bool gemmini_fault_in(struct gemmini *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- observation (observe.c) ------------------------------------------------------------------------------------------------ */
+
+/* Whether loops must be run step by step, because somebody wants to see the steps. */
+static inline bool observed(const struct gemmini *m) { return m->setup.observer != NULL; }
+
+/* Takes a step down; `count` entries of `rows` say which private memory it took. To be called where `observed`. */
+void observe(struct gemmini *m, uint32_t instruction, uint64_t dram, uint64_t bytes, uint64_t macs, const struct rows *rows, uint32_t count);
+
+/* Takes the last step as the one that stored `rows` times `bytes` bytes, `stride` apart, if those watched are among them. */
+void observe_store(struct gemmini *m, uint64_t dram, uint64_t stride, uint64_t rows, uint64_t bytes);
 
 /* ---- instructions -------------------------------------------------------------------------------------------------------- */
 
@@ -65,6 +90,9 @@ bool mvout(struct gemmini *m, uint64_t dram, struct operand from);
 bool loop_ws(struct gemmini *m, const struct command *c);
 bool loop_conv_ws(struct gemmini *m, const struct command *c);
 bool counter(struct gemmini *m, const struct command *c);
+
+/* What strict mode asks of a store from the accumulator (moves.c). */
+bool check_store(struct gemmini *m, bool full, uint32_t command);
 
 /* A pooling store (pooling.c); `mvout` calls it while pooling is configured. */
 bool pooled_mvout(struct gemmini *m, uint64_t dram, struct operand from);

@@ -20,10 +20,9 @@ from baco.sim.program import Parameter, Program
 PAGE = 4096
 ALIGNMENT = 64
 GAP = PAGE
-"""Bytes between buffers: a stray move lands here instead of in a neighbour."""
+"""Bytes at least between buffers, which nobody may touch: a stray access lands here instead of in a neighbour."""
 GRID_SLOTS = 3
-FOREIGN_MEMORY = 256 << 20
-"""Bytes of memory, image included, of a program that BACO did not make: such programs put their stack behind the image."""
+SH_EXECUTABLE = 4
 IMAGE_LIMIT = 1 << 30
 """Bytes that an ELF image may span; more is a damaged file."""
 
@@ -35,7 +34,7 @@ class Image:
     memory: np.ndarray
     base: int
     code_size: int
-    """Bytes from `base` that belong to the ELF image; the rest are buffers, which hold no code."""
+    """Bytes from `base` that belong to the ELF image."""
     entry: int
     tohost: int
     regions: list[DramRegion]
@@ -43,6 +42,14 @@ class Image:
     foreign: bool = False
     outputs: list[tuple[np.ndarray, int]] = field(default_factory=list)
     """Writable arrays of the caller and where each lies in guest memory."""
+    buffers: list[tuple[int, int]] = field(default_factory=list)
+    """Address and bytes of the pages that hold buffers, and no code; what lies between them is nobody's."""
+    arguments: list[int | None] = field(default_factory=list)
+    """Where each argument's array lies; None for numbers."""
+    instance: int | None = None
+    """Where the program keeps the program instance that runs, three 64-bit numbers."""
+    clock_reads: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """Addresses of the instructions that read a clock, rising."""
 
     def copy_back(self) -> None:
         """Bring the writable buffers back into the caller's arrays."""
@@ -66,10 +73,14 @@ class _Elf:
     segments: tuple[_Segment, ...]
     symbols: dict[str, tuple[int, int]]
     """Address and size of each symbol by name."""
+    code: tuple[tuple[int, int], ...] = ()
+    """Address and size of what holds instructions: sections, or segments where there are none."""
 
 
-def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> Image:
-    """Guest memory with the program, its buffers and its argument slots filled in.
+def load(program: Program, arguments: Sequence[object], grid: Sequence[int], limit: int = IMAGE_LIMIT) -> Image:
+    """Guest memory, of at most `limit` bytes, with the program, its buffers and its argument slots filled in.
+
+    A buffer lies at the end of its pages, so that running past its end is noticed at once.
 
     Raises:
         ProgramError: if the ELF is damaged or not what BACO makes, or an argument does not fit its parameter.
@@ -78,11 +89,13 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     if len(arguments) != len(program.parameters):
         raise ProgramError(f"the kernel takes {len(program.parameters)} arguments, but {len(arguments)} were given.")
     if not program.parameters and "baco_arguments" not in elf.symbols:
-        return _foreign(elf)
+        return _foreign(elf, limit)
     slots = [grid_slots(grid)]
     low = min(s.address for s in elf.segments) // PAGE * PAGE
     code_end = -(-max(s.address + s.size for s in elf.segments) // PAGE) * PAGE
-    top = code_end + GAP
+    top = code_end
+    buffers: list[tuple[int, int]] = []
+    places: list[int | None] = []
     regions = [
         DramRegion(s.address, s.size, s.writable and not s.executable, "the program's data" if s.writable else "the program's code")
         for s in elf.segments
@@ -91,17 +104,23 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     for parameter, argument in zip(program.parameters, arguments, strict=True):
         if parameter.kind == "scalar":
             slots.append(scalar_slot(parameter, argument))
+            places.append(None)
             continue
         array = checked_array(parameter, argument)
         address = _shared_address(parameter, array, placed)
         if address is None:
-            address = top
-            top = -(-(top + array.nbytes + GAP) // ALIGNMENT) * ALIGNMENT
+            pages = max(1, -(-array.nbytes // PAGE)) * PAGE
+            buffers.append((top + GAP, pages))
+            top += GAP + pages
+            address = top - -(-array.nbytes // ALIGNMENT) * ALIGNMENT
         regions.append(DramRegion(address, array.nbytes, parameter.writable, f"argument {parameter.name}"))
         placed.append((parameter, array, address))
+        places.append(address)
         slots.append(struct.pack("<Q", address))
 
-    size = -(-top // PAGE) * PAGE - low
+    size = top - low
+    if size > limit:
+        raise ProgramError(f"the program and its buffers take {size} bytes of memory; the limit is {limit}.")
     # An anonymous map is zero, aligned to pages and takes memory only where it is touched.
     memory = np.frombuffer(mmap.mmap(-1, size), np.uint8)
     for segment in elf.segments:
@@ -112,18 +131,49 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int]) -> 
     # Writable regions first: where one array is both an input and an output, a store must find the writable one.
     regions.sort(key=lambda region: not region.writable)
     outputs = [(array, address) for parameter, array, address in placed if parameter.writable]
-    return Image(memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), False, outputs)
+    image = Image(
+        memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), False, outputs, buffers, places
+    )
+    image.instance = _symbol(elf, "baco_instance", 24) if "baco_instance" in elf.symbols else None
+    image.clock_reads = _take_clock_reads(elf, memory, low)
+    return image
 
 
-def _foreign(elf: _Elf) -> Image:
+def _foreign(elf: _Elf, limit: int) -> Image:
     """A program without arguments and without a place for them: it gets plain memory, all of it for everyone to use."""
     low = min(s.address for s in elf.segments) // PAGE * PAGE
-    size = max(FOREIGN_MEMORY, -(-(max(s.address + s.size for s in elf.segments) - low) // PAGE) * PAGE)
+    needed = -(-(max(s.address + s.size for s in elf.segments) - low) // PAGE) * PAGE
+    size = limit // PAGE * PAGE
+    if needed > size:
+        raise ProgramError(f"the program takes {needed} bytes of memory; the limit is {limit}.")
     memory = np.frombuffer(mmap.mmap(-1, size), np.uint8)
     for segment in elf.segments:
         _put(memory, segment.address - low, segment.data)
     regions = [DramRegion(low, size, True, "the program's memory")]
-    return Image(memory, low, size, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), True)
+    image = Image(memory, low, size, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), True)
+    image.clock_reads = _take_clock_reads(elf, memory, low)
+    return image
+
+
+CLOCKS = (0xB00, 0xB02, 0xC00, 0xC01, 0xC02)
+"""The control registers mcycle, minstret, cycle, time and instret."""
+
+
+def _take_clock_reads(elf: _Elf, memory: np.ndarray, low: int) -> np.ndarray:
+    """Find the instructions that read a clock (csrrs rd, clock, x0), and make them illegal but for their rd.
+
+    The emulator's own clocks are the host's, different in every run; an illegal instruction comes to the simulator instead.
+    """
+    found = []
+    for address, size in elf.code:
+        at, end = address - low, address - low + size
+        while at + 4 <= end:
+            word = int.from_bytes(memory[at : at + 4].tobytes(), "little")
+            if word & 0xFF07F == 0x02073 and word >> 20 in CLOCKS:
+                found.append(low + at)
+                _put(memory, at, (word & 0xF80 | 0x5B).to_bytes(4, "little"))
+            at += 4 if word & 3 == 3 else 2
+    return np.array(sorted(found), np.uint64)
 
 
 def _fromhost(elf: _Elf) -> int | None:
@@ -145,6 +195,7 @@ def _read_elf(data: bytes) -> _Elf:
         sizes = [s["p_filesz"] for s in loadable]
         table = file.get_section_by_name(".symtab")
         symbols = {} if table is None else {s.name: (s["st_value"], s["st_size"]) for s in table.iter_symbols()}
+        code = [(s["sh_addr"], s["sh_size"]) for s in file.iter_sections() if s["sh_flags"] & SH_EXECUTABLE]
     except Exception as error:  # pyelftools raises many unrelated types on damaged files
         raise ProgramError(f"the program is not a readable ELF file: {error or type(error).__name__}.") from error
     if machine != "EM_RISCV" or file.elfclass != 64 or not file.little_endian:
@@ -159,7 +210,8 @@ def _read_elf(data: bytes) -> _Elf:
     span = max(s.address + s.size for s in segments) - min(s.address for s in segments)
     if span > IMAGE_LIMIT or max(s.address + s.size for s in segments) > 1 << 48:
         raise ProgramError(f"the program spans {span} bytes of memory; at most {IMAGE_LIMIT} below 2^48 are supported.")
-    return _Elf(entry, segments, symbols)
+    inside = [(at, n) for at, n in code if any(s.address <= at and at + n <= s.address + s.size for s in segments)]
+    return _Elf(entry, segments, symbols, tuple(inside or ((s.address, len(s.data)) for s in segments if s.executable)))
 
 
 def _segment(segment: Any) -> _Segment:

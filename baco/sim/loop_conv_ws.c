@@ -1,7 +1,6 @@
 /* loop_conv_ws: one tile of a convolution, as the sequence of instructions it stands for (GEMMINI_ISA.md 7.11).
  *
- * Placement and order are Spike's. Sizes are refused before they could wrap in the 16-bit arithmetic of the sources, or grow beyond
- * half of a memory, which neither Spike nor the hardware checks. */
+ * Placement and order are Spike's. Sizes are refused before they could wrap in the 16-bit arithmetic of the sources. */
 #include "internal.h"
 
 struct conv {
@@ -91,7 +90,7 @@ static bool check_fields(struct gemmini *m, const struct conv *l) {
     CHECK(!l->dilated || l->stride == 1, FAULT_MALFORMED_INSTRUCTION, "a dilated input needs stride 1, but the stride is %u.", l->stride);
     CHECK(l->a_id <= 2 && l->b_id <= 2, FAULT_MALFORMED_INSTRUCTION,
           "the scratchpad ids of input and weights are %u and %u; 0 to 2 are allowed.", l->a_id, l->b_id);
-    CHECK((l->input != 0 || l->a_id != 0) && (l->weights != 0 || l->b_id != 0), FAULT_STATE_FAULT,
+    STRICT((l->input != 0 || l->a_id != 0) && (l->weights != 0 || l->b_id != 0), RULE_LOOP_PLACEMENT, FAULT_STATE_FAULT,
           "%s is null, so the scratchpad's data is used again, but with spad id 0 the hardware alternates between halves; use id 1 or 2.",
           l->input == 0 && l->a_id == 0 ? "the input" : "the weights");
     if (l->no_pool || l->output == 0) return true;
@@ -102,9 +101,9 @@ static bool check_fields(struct gemmini *m, const struct conv *l) {
     CHECK(l->orows <= 255 && l->ocols <= 255 && l->porows <= 255 && l->pocols <= 255 && l->pool_out_col_dim <= 255,
           FAULT_MALFORMED_INSTRUCTION, "pooling makes %u x %u of %u x %u pixels, %u a row; the fields hold at most 255.", l->porows,
           l->pocols, l->orows, l->ocols, l->pool_out_col_dim);
-    CHECK(l->activation <= ACTIVATION_RELU, FAULT_UNSUPPORTED_INSTRUCTION, "activation %u with pooling is not portable; 0 and 1 are.",
-          l->activation);
-    CHECK(!l->output_1203, FAULT_UNSUPPORTED_INSTRUCTION, "trans_output_1203 has no effect with pooling; store without pooling.");
+    STRICT(l->activation <= ACTIVATION_RELU, RULE_LOOP_FIELDS, FAULT_UNSUPPORTED_INSTRUCTION,
+           "activation %u with pooling is not portable; 0 and 1 are.", l->activation);
+    STRICT(!l->output_1203, RULE_LOOP_FIELDS, FAULT_UNSUPPORTED_INSTRUCTION, "trans_output_1203 has no effect with pooling; store without pooling.");
     return true;
 }
 
@@ -112,22 +111,22 @@ static bool check_state(struct gemmini *m, const struct conv *l) {
     for (uint32_t n = INSTRUCTION_LOOP_CONV_WS_CONFIG_1; n <= INSTRUCTION_LOOP_CONV_WS_CONFIG_6; n++)
         CHECK(m->loop_config_set[n], FAULT_STATE_FAULT, "loop_conv_ws is used before a %s.", instruction_names[n]);
     CHECK(m->execute_set, FAULT_STATE_FAULT, "the execute configuration is used before a config_ex set it.");
-    CHECK(m->weight_stationary, FAULT_STATE_FAULT, "loop_conv_ws needs config_ex with the weight-stationary dataflow.");
-    CHECK(m->transpose_a == l->input_3120 && m->transpose_b == l->weight_0132, FAULT_STATE_FAULT,
+    STRICT(m->weight_stationary, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT, "loop_conv_ws needs config_ex with the weight-stationary dataflow.");
+    STRICT(m->transpose_a == l->input_3120 && m->transpose_b == l->weight_0132, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT,
           "config_ex has transpose_a %d and transpose_b %d; loop_conv_ws with trans_input_3120 %d and trans_weight_0132 %d needs the same.",
           m->transpose_a, m->transpose_b, l->input_3120, l->weight_0132);
     uint32_t a_stride = l->stride >> l->downsample, c_stride = 1u << l->dilated;
-    CHECK(l->input_3120 || (m->a_stride == a_stride && m->c_stride == c_stride), FAULT_STATE_FAULT,
+    STRICT(l->input_3120 || (m->a_stride == a_stride && m->c_stride == c_stride), RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT,
           "config_ex has a_stride %u and c_stride %u; this loop_conv_ws needs %u and %u.", m->a_stride, m->c_stride, a_stride, c_stride);
     if (l->output != 0) {
         CHECK(m->store.set, FAULT_STATE_FAULT, "the store configuration is used before a config_st set it.");
-        CHECK(!l->no_pool || m->store.pool.stride == 0, FAULT_STATE_FAULT,
+        STRICT(!l->no_pool || m->store.pool.stride == 0, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT,
               "loop_conv_ws has no_pool, but pooling is configured (pool_stride %u).", m->store.pool.stride);
     }
     bool open = m->conv_bias_row != m->conv_output_row;
-    CHECK(l->bias == 0 || !open, FAULT_STATE_FAULT,
+    STRICT(l->bias == 0 || !open, RULE_LOOP_PLACEMENT, FAULT_STATE_FAULT,
           "a bias is loaded again before the last tile's output was stored; the hardware and Spike then place the sums differently.");
-    CHECK(l->bias != 0 || open, FAULT_STATE_FAULT,
+    STRICT(l->bias != 0 || open, RULE_LOOP_PLACEMENT, FAULT_STATE_FAULT,
           "the bias pointer is null, but no tile is begun: the sums would be added to whatever is there; pass one, with no_bias for zeros.");
     return true;
 }
@@ -158,10 +157,12 @@ static bool derive(struct gemmini *m, struct conv *l) {
     uint64_t a_block = image * (l->input_3120 ? l->kchs : l->batches), b_block = taps * (l->weight_0132 ? l->ochs : l->kchs);
     uint64_t a_rows = a_block * blocks_of(l->input_3120 ? l->batches : l->kchs, dim);
     uint64_t b_rows = b_block * blocks_of(l->weight_0132 ? l->kchs : l->ochs, dim);
-    CHECK(a_rows + b_rows <= half, FAULT_MALFORMED_INSTRUCTION,
+    STRICT(a_rows + b_rows <= half, RULE_LOOP_SIZE, FAULT_MALFORMED_INSTRUCTION,
           "input and weights take %llu and %llu scratchpad rows; a loop may use half of them, %u.", (ull)a_rows, (ull)b_rows, half);
+    CHECK(b_rows <= (l->b_id == 2 ? 2 * half : half), FAULT_MALFORMED_INSTRUCTION,
+          "the weights take %llu scratchpad rows, more than there are below where they end.", (ull)b_rows);
     uint64_t plane = (uint64_t)l->orows * l->ocols, c_block = plane * l->batches, c_rows = c_block * blocks_of(l->ochs, dim);
-    CHECK(c_rows <= m->setup.accumulator_rows / 2, FAULT_MALFORMED_INSTRUCTION,
+    STRICT(c_rows <= m->setup.accumulator_rows / 2, RULE_LOOP_SIZE, FAULT_MALFORMED_INSTRUCTION,
           "the output tile takes %llu accumulator rows; a loop may use half of them, %u.", (ull)c_rows, m->setup.accumulator_rows / 2);
     CHECK(a_block <= UINT16_MAX && b_block <= UINT16_MAX && c_block <= UINT16_MAX, FAULT_MALFORMED_INSTRUCTION,
           "the column blocks are %llu, %llu and %llu rows apart; block strides hold at most %d.", (ull)a_block, (ull)b_block, (ull)c_block,
@@ -335,7 +336,7 @@ static bool store(struct gemmini *m, const struct conv *l) {
 }
 
 static void set_store(struct gemmini *m, const struct conv *l, struct pooling pool) {
-    uint32_t activation = l->activation == ACTIVATION_NONE && m->store.activation == ACTIVATION_SOFTMAX ? ACTIVATION_SOFTMAX : l->activation;
+    uint32_t activation = l->activation != 0 ? ACTIVATION_RELU : m->store.activation == ACTIVATION_SOFTMAX ? ACTIVATION_SOFTMAX : 0;
     m->store = (struct store_config){true, activation, l->out_stride, m->store.scale, pool};
     unrolled(m, INSTRUCTION_CONFIG_ST, true);
 }

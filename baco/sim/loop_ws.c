@@ -48,18 +48,18 @@ static struct matmul decode(const struct gemmini *m, const struct command *c) {
 static bool check_load(struct gemmini *m, uint32_t id, bool shrink_matters, bool shrink, const char *why) {
     const struct load_config *load = &m->loads[id];
     CHECK(load->set, FAULT_STATE_FAULT, "load configuration %u is used before a config_ld set it.", id);
-    CHECK(load->block_stride == m->setup.dim, FAULT_STATE_FAULT, "loop_ws needs block stride %u (DIM) in load configuration %u, not %u.",
+    STRICT(load->block_stride == m->setup.dim, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT, "loop_ws needs block stride %u (DIM) in load configuration %u, not %u.",
           m->setup.dim, id, load->block_stride);
-    CHECK(load->pixel_repeats == 1, FAULT_STATE_FAULT, "loop_ws cannot load with pixel_repeats %u (load configuration %u).",
+    STRICT(load->pixel_repeats == 1, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT, "loop_ws cannot load with pixel_repeats %u (load configuration %u).",
           load->pixel_repeats, id);
-    CHECK(!shrink_matters || load->shrink == shrink, FAULT_STATE_FAULT, "load configuration %u has shrink %d, but %s.", id, load->shrink,
+    STRICT(!shrink_matters || load->shrink == shrink, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT, "load configuration %u has shrink %d, but %s.", id, load->shrink,
           why);
     return true;
 }
 
 static bool check_sizes(struct gemmini *m, const struct matmul *l, bool residual) {
     uint32_t dim = m->setup.dim;
-    CHECK(l->i >= 1 && l->j >= 1 && (l->k >= 1 || residual), FAULT_MALFORMED_INSTRUCTION,
+    STRICT(l->i >= 1 && l->j >= 1 && (l->k >= 1 || residual), RULE_LOOP_CONFIGURATION, FAULT_MALFORMED_INSTRUCTION,
           "the loop has %u x %u x %u tiles (I, J, K); each must be at least 1.", l->i, l->j, l->k);
     CHECK(l->pad_i < dim && l->pad_j < dim && l->pad_k < dim, FAULT_MALFORMED_INSTRUCTION,
           "the last tiles lack %u, %u and %u elements (I, J, K); at most %u can be missing of DIM.", l->pad_i, l->pad_j, l->pad_k, dim - 1);
@@ -76,31 +76,32 @@ static bool check_sizes(struct gemmini *m, const struct matmul *l, bool residual
 static bool check_loop(struct gemmini *m, const struct command *c, const struct matmul *l, bool residual) {
     for (uint32_t n = INSTRUCTION_LOOP_WS_CONFIG_BOUNDS; n <= INSTRUCTION_LOOP_WS_CONFIG_STRIDES_DC; n++)
         CHECK(m->loop_config_set[n], FAULT_STATE_FAULT, "loop_ws is used before a %s.", instruction_names[n]);
-    CHECK(!(LOOP_WS_SKIP_LD_A(c) | LOOP_WS_SKIP_LD_B(c) | LOOP_WS_SKIP_LD_D(c) | LOOP_WS_SKIP_EX(c) | LOOP_WS_SKIP_ST(c) |
+    STRICT(!(LOOP_WS_SKIP_LD_A(c) | LOOP_WS_SKIP_LD_B(c) | LOOP_WS_SKIP_LD_D(c) | LOOP_WS_SKIP_EX(c) | LOOP_WS_SKIP_ST(c) |
             LOOP_WS_ADVANCE_HALF(c) | LOOP_WS_SPAD_ONLY(c) | LOOP_WS_C_SPAD_ROW(c)),
-          FAULT_UNSUPPORTED_INSTRUCTION, "rs2 is 0x%llx: bits beyond 2 mean something only on some hardware; leave them 0.", (ull)c->rs2);
-    CHECK(l->activation <= ACTIVATION_SOFTMAX, FAULT_MALFORMED_INSTRUCTION, "activation is %u; 0 to 4 are allowed.", l->activation);
+          RULE_LOOP_FIELDS, FAULT_UNSUPPORTED_INSTRUCTION, "rs2 is 0x%llx: bits beyond 2 mean something only on some hardware; leave them 0.", (ull)c->rs2);
+    STRICT(l->activation <= ACTIVATION_SOFTMAX, RULE_LOOP_FIELDS, FAULT_MALFORMED_INSTRUCTION, "activation is %u; 0 to 4 are allowed.",
+           l->activation);
     if (!check_sizes(m, l, residual)) return false;
     if (l->c != 0) {
         CHECK(m->store.set, FAULT_STATE_FAULT, "the store configuration is used before a config_st set it.");
-        CHECK(m->store.pool.stride == 0, FAULT_STATE_FAULT, "loop_ws cannot store while pooling is configured (pool_stride %u).",
+        STRICT(m->store.pool.stride == 0, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT, "loop_ws cannot store while pooling is configured (pool_stride %u).",
               m->store.pool.stride);
     }
     if (residual) {
-        CHECK(l->a != 0 && l->b != 0, FAULT_STATE_FAULT, "the residual addition has a null pointer to %s.", l->a == 0 ? "A" : "B");
+        STRICT(l->a != 0 && l->b != 0, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT, "the residual addition has a null pointer to %s.", l->a == 0 ? "A" : "B");
         const char *why = "the residual addition adds int8";
         return check_load(m, 0, true, true, why) && check_load(m, 1, true, true, why);
     }
     CHECK(m->execute_set, FAULT_STATE_FAULT, "the execute configuration is used before a config_ex set it.");
-    CHECK(m->weight_stationary && m->a_stride == 1 && m->c_stride == 1, FAULT_STATE_FAULT,
+    STRICT(m->weight_stationary && m->a_stride == 1 && m->c_stride == 1, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT,
           "loop_ws needs config_ex with the weight-stationary dataflow and strides 1; it has dataflow %d, a_stride %u and c_stride %u.",
           m->weight_stationary, m->a_stride, m->c_stride);
-    CHECK(m->transpose_a == l->transpose_a && m->transpose_b == l->transpose_b, FAULT_STATE_FAULT,
+    STRICT(m->transpose_a == l->transpose_a && m->transpose_b == l->transpose_b, RULE_LOOP_CONFIGURATION, FAULT_STATE_FAULT,
           "loop_ws has transpose_a %d and transpose_b %d, but config_ex %d and %d; they must agree.", l->transpose_a, l->transpose_b,
           m->transpose_a, m->transpose_b);
-    CHECK(l->a_id <= 2 && l->b_id <= 2, FAULT_MALFORMED_INSTRUCTION, "the scratchpad ids of A and B are %u and %u; 0 to 2 are allowed.",
+    STRICT(l->a_id <= 2 && l->b_id <= 2, RULE_LOOP_FIELDS, FAULT_MALFORMED_INSTRUCTION, "the scratchpad ids of A and B are %u and %u; 0 to 2 are allowed.",
           l->a_id, l->b_id);
-    CHECK((l->a != 0 || l->a_id != 0) && (l->b != 0 || l->b_id != 0), FAULT_STATE_FAULT,
+    STRICT((l->a != 0 || l->a_id != 0) && (l->b != 0 || l->b_id != 0), RULE_LOOP_PLACEMENT, FAULT_STATE_FAULT,
           "%s is null, so the scratchpad's data is used again, but with spad id 0 the hardware alternates between halves; use id 1 or 2.",
           l->a == 0 && l->a_id == 0 ? "A" : "B");
     return (l->a == 0 || check_load(m, 0, false, false, "")) && (l->b == 0 || check_load(m, 1, false, false, "")) &&

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from baco import isa, traffic
 from baco.sim.errors import FAULT_KINDS
+from baco.sim.rules import RULES
 from baco.toolchain import atomic_write, cache_dir, digest, zig
 
 INSTRUCTION_NAMES: tuple[str, ...] = tuple(instruction.name for instruction in isa.INSTRUCTIONS)
@@ -31,7 +32,7 @@ COUNTER_NAMES: tuple[str, ...] = (
 
 SOURCES = (
     *("gemmini.h", "internal.h", "gemmini.c", "compute.c", "moves.c", "pooling.c", "norm.c"),
-    *("loop_ws.c", "loop_conv_ws.c", "events.c", "host.c"),
+    *("loop_ws.c", "loop_conv_ws.c", "events.c", "observe.c", "host.c"),
 )
 FLAGS = (
     "-std=gnu11",
@@ -63,6 +64,8 @@ class Setup(ctypes.Structure):
         ("max_block_columns", ctypes.c_uint32),
         ("max_accumulator_columns", ctypes.c_uint32),
         ("weight_stationary_only", ctypes.c_uint32),
+        ("full_width_stores", ctypes.c_uint32),
+        ("strict", ctypes.c_uint32),
         ("scratchpad", ctypes.c_void_p),
         ("accumulator", ctypes.c_void_p),
         ("dram", ctypes.c_void_p),
@@ -70,6 +73,42 @@ class Setup(ctypes.Structure):
         ("dram_size", ctypes.c_uint64),
         ("regions", ctypes.POINTER(Region)),
         ("region_count", ctypes.c_uint64),
+        ("observer", ctypes.c_void_p),
+        ("instance", ctypes.c_void_p),
+    )
+
+
+class Rows(ctypes.Structure):
+    """`struct rows`: private memory that a step took."""
+
+    _fields_ = tuple((name, ctypes.c_uint32) for name in ("address", "rows", "stride", "blocks", "block_stride", "access"))
+
+
+READ, WRITE = 1, 2
+
+
+class Step(ctypes.Structure):
+    """`struct step`: an instruction, or one that a loop stands for."""
+
+    _fields_ = (
+        *((name, ctypes.c_uint64) for name in ("pc", "clock", "dram", "bytes", "macs")),
+        ("instruction", ctypes.c_uint32),
+        ("parent", ctypes.c_uint32),
+        ("instance", ctypes.c_uint32 * 3),
+        ("rows_count", ctypes.c_uint32),
+        ("rows", Rows * 4),
+    )
+
+
+class Observer(ctypes.Structure):
+    """`struct observer`: what takes the steps down."""
+
+    _fields_ = (
+        ("steps", ctypes.POINTER(Step)),
+        *((name, ctypes.c_uint64) for name in ("capacity", "count", "watch", "watch_bytes")),
+        ("last", Step),
+        ("last_store", Step),
+        ("stored", ctypes.c_uint64),
     )
 
 
@@ -78,6 +117,7 @@ class Fault(ctypes.Structure):
 
     _fields_ = (
         ("kind", ctypes.c_uint32),
+        ("rule", ctypes.c_uint32),
         ("has_command", ctypes.c_uint32),
         ("has_pc", ctypes.c_uint32),
         ("funct7", ctypes.c_uint32),
@@ -114,6 +154,8 @@ class Host(ctypes.Structure):
         ("reg_x0", ctypes.c_int32),
         ("reg_pc", ctypes.c_int32),
         ("stop", ctypes.c_uint32),
+        ("clock_reads", ctypes.c_void_p),
+        ("clock_read_count", ctypes.c_uint64),
     )
 
 
@@ -133,6 +175,7 @@ def generated_header() -> str:
     lines.append(_enumeration("COUNTER", (*COUNTER_NAMES, "count")))
     lines.append(f"#define COUNTER_UNROLLED COUNTER_UNROLLED_{INSTRUCTION_NAMES[0].upper()}")
     lines.append(_enumeration("FAULT", ("none", *(_snake(kind.__name__) for kind in FAULT_KINDS))))
+    lines.append(_enumeration("RULE", ("none", *(rule.name for rule in RULES))))
     names = ", ".join(f'"{name}"' for name in INSTRUCTION_NAMES)
     lines.append(f"static const char *const instruction_names[] = {{{names}}};")
     by_funct7, by_selector = ["INSTRUCTION_NONE"] * 128, ["INSTRUCTION_NONE"] * 4

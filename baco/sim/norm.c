@@ -10,6 +10,8 @@ static int32_t truncate_to_int32(double x) { return x > -2147483649.0 && x < 214
 
 bool config_norm(struct gemmini *m, const struct command *c) {
     uint32_t slot = CONFIG_NORM_STATS_SLOT(c), activation = m->store.activation;
+    STRICT(false, RULE_NORMALISATION, FAULT_UNSUPPORTED_INSTRUCTION,
+           "the hardware is built without normalisations, and takes config_norm for something else.");
     CHECK(slot < NORM_SLOTS, FAULT_MALFORMED_INSTRUCTION, "stats_slot is %u; there are slots 0 to %d.", slot, NORM_SLOTS - 1);
     if (!CONFIG_NORM_SET_STATS_SLOT_ONLY(c)) {
         bool softmax = CONFIG_NORM_ACTIVATION_MSB(c);

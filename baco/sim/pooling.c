@@ -27,13 +27,15 @@ bool pooled_mvout(struct gemmini *m, uint64_t dram, struct operand from) {
     struct pooling p = m->store.pool;
     bool accumulator = from.address & ACCUMULATOR_BIT;
     uint32_t base = from.address & ROW_MASK, channels = from.columns, dim = m->setup.dim, stride = m->store.dram_stride;
-    CHECK(channels >= 1 && channels <= dim, FAULT_MALFORMED_INSTRUCTION, "the pooling store has %u columns; 1 to %u (DIM) are allowed.",
+    if (accumulator && !check_store(m, false, NORMALISE_COMMAND(from.address))) return false;
+    STRICT(channels >= 1, RULE_MOVE_SIZE, FAULT_MALFORMED_INSTRUCTION, "the pooling store has 0 columns; 1 to %u (DIM) are allowed.", dim);
+    CHECK(channels <= dim, FAULT_MALFORMED_INSTRUCTION, "the pooling store has %u columns; 1 to %u (DIM) are allowed.",
           channels, dim);
-    CHECK(p.out_rows != 0 && p.out_columns != 0, FAULT_MALFORMED_INSTRUCTION, "the pooling store makes %u rows of %u pixels, nothing.",
-          p.out_rows, p.out_columns);
-    CHECK(!accumulator || !(from.address & FULL_WIDTH_BIT), FAULT_MALFORMED_INSTRUCTION, "a pooling store writes int8, not 32 bits.");
-    CHECK(m->store.activation < ACTIVATION_LAYERNORM && (!accumulator || NORMALISE_COMMAND(from.address) == 0),
-          FAULT_UNSUPPORTED_INSTRUCTION, "a pooling store cannot be normalised too (activation %u).", m->store.activation);
+    STRICT(p.out_rows != 0 && p.out_columns != 0, RULE_POOL_SIZE, FAULT_MALFORMED_INSTRUCTION,
+           "the pooling store makes %u rows of %u pixels, nothing.", p.out_rows, p.out_columns);
+    STRICT(!accumulator || !(from.address & FULL_WIDTH_BIT), RULE_MOVE_SIZE, FAULT_MALFORMED_INSTRUCTION,
+           "a pooling store writes int8, not 32 bits.");
+    if (p.out_rows == 0 || p.out_columns == 0 || channels == 0) return true;
     uint32_t last_row = last_covered(p.rows, p.out_rows, p.stride, p.size, p.upper_pad);
     uint32_t last_column = last_covered(p.columns, p.out_columns, p.stride, p.size, p.left_pad);
     bool reads = last_row < p.rows && last_column < p.columns;
@@ -63,5 +65,11 @@ bool pooled_mvout(struct gemmini *m, uint64_t dram, struct operand from) {
     n[accumulator ? COUNTER_READS_ACCUMULATOR_OUTPUTS : COUNTER_READS_SCRATCHPAD_INPUTS] += pixels * channels;
     n[COUNTER_WRITES_DRAM_OUTPUTS] += written;
     n[COUNTER_DRAM_BYTES_WRITTEN] += written;
+    if (observed(m)) {
+        struct rows image = {base | (accumulator ? ACCUMULATOR_BIT : 0), reads ? last_row * p.columns + last_column + 1 : 0, 1, 1, 0, READ};
+        observe(m, INSTRUCTION_MVOUT, dram, written, 0, &image, 1);
+        for (uint32_t row = 0; row < p.out_rows; row++)
+            observe_store(m, dram + (uint64_t)row * p.out_pitch * stride, stride, p.out_columns, channels);
+    }
     return true;
 }

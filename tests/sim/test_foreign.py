@@ -57,8 +57,8 @@ def test_other_calls_reach_nothing() -> None:
 
 
 def test_wrong_requests_are_reported() -> None:
-    with pytest.raises(HostFault, match=r"prints 1000000000 bytes at 0x[0-9a-f]+, which are not in its memory"):
-        foreign("  call 64, 1, text, 1000000000\n")
+    with pytest.raises(HostFault, match=r"prints 2000000000 bytes at 0x[0-9a-f]+, which are not in its memory"):
+        foreign("  call 64, 1, text, 2000000000\n")
     with pytest.raises(HostFault, match="wrote 0x2 to tohost"):
         foreign("  la t0, tohost\n  li t1, 2\n  sd t1, 0(t0)\n1: j 1b\n")
 

@@ -19,5 +19,5 @@ PROGRAMS = sorted(FOLDER.glob("dim*/*.elf"))
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_vendor_program(path: Path) -> None:
     config = GemminiConfig(dim=int(path.parent.name.removeprefix("dim")))
-    result = run(Program(path.read_bytes()), config, [], limits=Limits(seconds=120))
+    result = run(Program(path.read_bytes()), config, [], limits=Limits(seconds=120), strict=False)
     assert result.exit_code == 0, result.output.decode(errors="replace")
