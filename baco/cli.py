@@ -11,12 +11,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from baco import __version__
 from baco.errors import BacoError
+
+if TYPE_CHECKING:
+    from baco.workloads import Network
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -172,19 +175,67 @@ def compile_(
         raise typer.Exit(status)
 
 
+NETWORK_HELP = "The network, such as resnet50 (`baco networks` lists them), or FILE.py:NAME, a PyTorch model or a function that makes one."
+INPUT_HELP = "Shape of each input of a PyTorch model, as in 1,3,224,224 or 1,128:int64."
+
+
+def _read_network(name: str, inputs: Sequence[str] | None) -> Network:
+    """The named network, or the one in a file.
+
+    Raises:
+        UnknownNetwork, UnreadableModel: if there is none, or it cannot be read.
+    """
+    from baco import workloads
+
+    return workloads.from_file(name, inputs or ()) if ".py:" in name or name.endswith(".py") else workloads.network(name)
+
+
+@app.command()
+def networks(
+    network: Annotated[str, typer.Argument(help=NETWORK_HELP + " All of them if not given.", show_default=False)] = "",
+    inputs: Annotated[list[str] | None, typer.Option("--input", help=INPUT_HELP, show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """List the known networks, or the layers of one."""
+    from rich.console import Console
+
+    from baco import workloads
+
+    if network:
+        shown = _read_network(network, inputs)
+        described = workloads.layers_table(shown), shown.to_dict()
+    else:
+        known = [workloads.network(name) for name in workloads.NETWORKS]
+        described = workloads.networks_table(known), [net.to_dict() for net in known]
+    if as_json:
+        typer.echo(json.dumps(described[1], indent=1))
+    else:
+        Console(width=None if sys.stdout.isatty() else 160).print(described[0])
+
+
 @app.command()
 def explore(
-    network: Annotated[str, typer.Argument(help="The network, such as resnet50.", show_default=False)],
+    network: Annotated[str, typer.Argument(help=NETWORK_HELP, show_default=False)],
+    inputs: Annotated[list[str] | None, typer.Option("--input", help=INPUT_HELP, show_default=False)] = None,
     space: Annotated[
         str, typer.Option(help="gemmini: hardware that the generator builds; paper: the wider space of publications.")
     ] = "gemmini",
+    objective: Annotated[str, typer.Option(help="What to make small: edp, energy or latency; pareto for a set of designs.")] = "edp",
     budget: Annotated[int | None, typer.Option(help="The most mappings to score; fewer are quicker.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the design and its kernels.", show_default="baco-out/NETWORK")] = None,
     layers: Annotated[str, typer.Option(help="Layers to compile and run: typical, all, none, or names with commas.")] = "typical",
     max_dim: Annotated[int | None, typer.Option(help="Largest side of the array.", show_default=False)] = None,
+    max_pes: Annotated[int | None, typer.Option(help="Most processing elements.", show_default=False)] = None,
     max_scratchpad_kib: Annotated[float | None, typer.Option(help="Largest scratchpad.", show_default=False)] = None,
     max_accumulator_kib: Annotated[float | None, typer.Option(help="Largest accumulator.", show_default=False)] = None,
+    max_sram_kib: Annotated[float | None, typer.Option(help="Most memory, both together.", show_default=False)] = None,
+    max_area: Annotated[float | None, typer.Option(help="Largest area of array and memories, in mm2.", show_default=False)] = None,
+    max_power: Annotated[float | None, typer.Option(help="Most power on average, in mW.", show_default=False)] = None,
+    max_latency: Annotated[float | None, typer.Option(help="Most cycles of the whole network.", show_default=False)] = None,
+    energy: Annotated[
+        Path | None, typer.Option(help="YAML file of constants instead of the published ones: energy, area, clock.", show_default=False)
+    ] = None,
     halo: Annotated[str, typer.Option(help="How overlaps of input tiles count: reload, as programs do, or reuse.")] = "reload",
     latency: Annotated[str, typer.Option(help="Reads and writes of a memory: shared bandwidth, or separate.")] = "shared",
     instructions: Annotated[
@@ -196,20 +247,30 @@ def explore(
     from rich.console import Console
 
     from baco import search
+    from baco.perfmodel import Constants
     from baco.search import report
     from baco.search.realise import realise
 
-    folder = out or Path("baco-out") / network
+    table = _read_network(network, inputs)
+    constants = None if energy is None else Constants.load(energy)
+    folder = out or Path("baco-out") / table.name
     with report.live() as progress:
         result = search.explore(
-            network,
+            table,
             space=space,
+            objective=objective,
             seed=seed,
             out=folder,
             progress=progress,
             max_dim=max_dim,
             max_scratchpad_kib=max_scratchpad_kib,
             max_accumulator_kib=max_accumulator_kib,
+            max_pes=max_pes,
+            max_sram_kib=max_sram_kib,
+            max_area_mm2=max_area,
+            max_power_mw=max_power,
+            max_cycles=max_latency,
+            constants=constants,
             halo=halo,
             latency=latency,
             **({} if budget is None else {"budget": budget}),

@@ -96,6 +96,10 @@ class Problem:
     def macs(self) -> int:
         return math.prod(self.sizes.values())
 
+    def to_dict(self) -> dict[str, object]:
+        """Sizes, stride, padding and dilation, for JSON; without the name."""
+        return self.sizes | {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+
     @property
     def input_height(self) -> int:
         """Rows of the input including its zero border."""

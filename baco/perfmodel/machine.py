@@ -24,11 +24,13 @@ class Machine:
     scratchpad_kib: float
     accumulator_kib: float
     dram_words_per_cycle: float = DRAM_WORDS_PER_CYCLE
+    columns: int | None = None
+    """Of an array that is not square; then `side` is the number of its rows."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not value > 0:
+            if not (value is None or value > 0):
                 raise InvalidMachine(f"machine.{field.name}: must be greater than 0, but is {value!r}.")
 
     @classmethod
@@ -37,11 +39,15 @@ class Machine:
 
     @property
     def accumulator_kib_per_column(self) -> float:
-        return self.accumulator_kib / self.side
+        return self.accumulator_kib / (self.columns or self.side)
+
+    @property
+    def elements(self) -> int:
+        return self.side * (self.columns or self.side)
 
     def area_mm2(self, table: AreaTable = GEMMINI_AREA) -> float:
         """Estimated area of the array and the memories, without host core and wiring between them."""
-        return table.mm2(self.side**2, self.scratchpad_kib, self.accumulator_kib)
+        return table.mm2(self.elements, self.scratchpad_kib, self.accumulator_kib)
 
     def to_dict(self) -> dict[str, float]:
         return dataclasses.asdict(self)

@@ -12,8 +12,9 @@ energy = fixed + accumulator accesses x slope x capacity per column + scratchpad
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -87,9 +88,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Design:
-    """A whole design: a machine and one choice a layer, with its EDP in uJ x cycles."""
+    """A whole design: a machine and one choice a layer, with the objective's value and the totals in pJ and cycles."""
 
-    edp: float
+    value: float
+    energy: float
+    latency: float
     side: int
     accumulator_kib: float
     scratchpad_kib: float
@@ -122,16 +125,20 @@ def score(
     latency: str = "shared",
     dram_words_per_cycle: float = DRAM_WORDS_PER_CYCLE,
     table: EnergyTable = TABLE_6_3,
+    columns: int | None = None,
 ) -> NDArray[np.float64]:
-    """Figures (orders, candidates, 6) of tiles given dimension by dimension as arrays that broadcast together."""
+    """Figures (orders, candidates, 6) of tiles given dimension by dimension as arrays that broadcast together.
+
+    The array has `side` rows and as many columns, unless `columns` says otherwise.
+    """
     tile = {d: t.astype(np.float64) for d, t in zip(DIMENSIONS, tiles, strict=True)}
     s_c, s_k = spatial_c.astype(np.float64), spatial_k.astype(np.float64)
     inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] / s_c, "K": tile["K"] / s_k}
     trips = {3: {d: problem.sizes[d] / tile[d] for d in DIMENSIONS}, 1: inner, 0: {d: tile[d] for d in "PQN"}}
     rows = np.vectorize(window, otypes=[float])(tiles[2], tiles[0], problem.stride[0], problem.dilation[0])
-    columns = np.vectorize(window, otypes=[float])(tiles[3], tiles[1], problem.stride[1], problem.dilation[1])
-    weights, inputs = tile["R"] * tile["S"] * tile["C"] * tile["K"], tile["N"] * tile["C"] * rows * columns
-    accumulator_kib = space.accumulator_kib(tile["N"] * tile["P"] * tile["Q"] * inner["K"], side)
+    lines = np.vectorize(window, otypes=[float])(tiles[3], tiles[1], problem.stride[1], problem.dilation[1])
+    weights, inputs = tile["R"] * tile["S"] * tile["C"] * tile["K"], tile["N"] * tile["C"] * rows * lines
+    accumulator_kib = space.accumulator_kib(tile["N"] * tile["P"] * tile["Q"] * inner["K"], side if columns is None else columns)
     scratchpad_kib = space.scratchpad_kib(weights, weights / s_k, inputs, inputs / s_c, side)
     whole = np.broadcast_shapes(accumulator_kib.shape, scratchpad_kib.shape)
     orders = level3_orders(halo)
@@ -162,32 +169,55 @@ def tabulate(
     limits: Limits,
     halo: str = "reload",
     latency: str = "shared",
+    table: EnergyTable = TABLE_6_3,
 ) -> tuple[Table, int]:
     """The undominated candidates with tile sizes out of `sizes`, and how many were scored.
 
     One dimension's axis each, so that figures that depend on few dimensions are computed on few numbers; in parts where there are many.
     """
-    if math.prod(len(s) for s in sizes.values()) > MOST_AT_ONCE:
-        longest = max(sizes, key=lambda d: len(sizes[d]))
-        middle = len(sizes[longest]) // 2
-        halves = [sizes | {longest: part} for part in (sizes[longest][:middle], sizes[longest][middle:])]
-        parts = [tabulate(problem, half, side, space, limits, halo, latency) for half in halves]
-        figures, choices = (np.concatenate([getattr(t, name) for t, _ in parts]) for name in ("figures", "choices"))
-        keep = undominated(figures)
-        return Table(figures[keep], choices[keep], level3_orders(halo)), sum(scored for _, scored in parts)
+    orders, parts, scored = level3_orders(halo), [], 0
+    for piece in pieces(sizes):
+        figures, choices = score_all(problem, piece, side, space, halo=halo, latency=latency, table=table)
+        scored += len(figures)
+        keep = np.flatnonzero(limits.holds(side, figures[:, ACCUMULATOR_KIB], figures[:, SCRATCHPAD_KIB]))
+        keep = keep[undominated(figures[keep])]
+        parts.append(Table(figures[keep], choices(keep), orders))
+    if len(parts) == 1:
+        return parts[0], scored
+    figures, kinds = (np.concatenate([getattr(t, name) for t in parts]) for name in ("figures", "choices"))
+    keep = undominated(figures)
+    return Table(figures[keep], kinds[keep], orders), scored
+
+
+def pieces(sizes: dict[str, list[int]]) -> Iterator[dict[str, list[int]]]:
+    """The product of these sizes in parts of at most MOST_AT_ONCE tiles."""
+    if math.prod(len(s) for s in sizes.values()) <= MOST_AT_ONCE:
+        yield sizes
+        return
+    longest = max(sizes, key=lambda d: len(sizes[d]))
+    middle = len(sizes[longest]) // 2
+    for part in (sizes[longest][:middle], sizes[longest][middle:]):
+        yield from pieces(sizes | {longest: part})
+
+
+def score_all(
+    problem: Problem, sizes: dict[str, list[int]], side: int, space: Space, *, columns: int | None = None, **options: Any
+) -> tuple[NDArray[np.float64], Callable[[NDArray[np.int64]], NDArray[np.int64]]]:
+    """Figures (candidates, 6) of every tile out of `sizes` in every order, and a function from row numbers to choices (rows, 10)."""
     axes = np.ix_(*(np.array(sizes[d], dtype=np.int64) for d in DIMENSIONS))
     s_c = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("C")])
-    s_k = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("K")])
-    figures = score(problem, axes, s_c, s_k, side, space, halo=halo, latency=latency)
-    scored = figures.shape[0] * figures.shape[1]
-    figures = figures.reshape(-1, 6)
-    keep = np.flatnonzero((figures[:, ACCUMULATOR_KIB] <= limits.accumulator_kib) & (figures[:, SCRATCHPAD_KIB] <= limits.scratchpad_kib))
-    keep = keep[undominated(figures[keep])]
-    order, tile = np.divmod(keep, scored // len(level3_orders(halo)))
-    at = np.unravel_index(tile, [len(sizes[d]) for d in DIMENSIONS])
-    columns = [np.array(sizes[d], dtype=np.int64)[i] for d, i in zip(DIMENSIONS, at, strict=True)]
-    columns += [s_c.ravel()[at[DIMENSIONS.index("C")]], s_k.ravel()[at[DIMENSIONS.index("K")]], order]
-    return Table(figures[keep], np.stack(columns, axis=1), level3_orders(halo)), scored
+    s_k = np.vectorize(lambda t: spatial(t, side if columns is None else columns))(axes[DIMENSIONS.index("K")])
+    figures = score(problem, axes, s_c, s_k, side, space, columns=columns, **options)
+    tiles = figures.shape[1]
+
+    def choices(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        order, tile = np.divmod(rows, tiles)
+        at = np.unravel_index(tile, [len(sizes[d]) for d in DIMENSIONS])
+        sides = [np.array(sizes[d], dtype=np.int64)[i] for d, i in zip(DIMENSIONS, at, strict=True)]
+        sides += [s_c.ravel()[at[DIMENSIONS.index("C")]], s_k.ravel()[at[DIMENSIONS.index("K")]], order]
+        return np.stack(sides, axis=1)
+
+    return figures.reshape(-1, 6), choices
 
 
 def undominated(figures: NDArray[np.float64], chunk: int = 64) -> NDArray[np.int64]:

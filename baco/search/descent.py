@@ -1,8 +1,9 @@
 """Gradient descent on the logarithms of all tile factors and the hardware together, many starting points and all layers in one batch.
 
-The loss is log(sum of energies x sum of latencies) of each starting point, on the least hardware that holds its mappings, so that gradients
-flow through the hardware as well (PERFMODEL.md, "Gradient descent"). The loop order of each layer is whichever of the stationary ones is
-best at the moment. Every so often the factors are rounded to divisors, innermost first, and scored exactly; descent goes on from there.
+The loss is the logarithm of the objective, such as sum of energies x sum of latencies, of each starting point, on the least hardware that
+holds its mappings, so that gradients flow through the hardware as well (PERFMODEL.md, "Gradient descent"). The loop order of each layer is
+whichever of the stationary ones is best at the moment. Every so often the factors are rounded to divisors, innermost first, and scored
+exactly; descent goes on from there.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baco.perfmodel import differentiable as model
-from baco.perfmodel.constants import TABLE_6_3
 from baco.perfmodel.equations import STATIONARY_ORDERS, Shape
-from baco.perfmodel.exact import PJ_TO_UJ
 from baco.search.candidates import (
     ACCUMULATOR,
     ACCUMULATOR_KIB,
@@ -33,6 +32,7 @@ from baco.search.candidates import (
     score,
     spatial,
 )
+from baco.search.goals import RULES, Rules
 from baco.search.spaces import Limits, Space
 from baco.workload import DIMENSIONS
 from baco.workloads import Network
@@ -65,8 +65,8 @@ def initial(shape: Shape, starts: int, space: Space, limits: Limits, generator: 
     return model.Factors(tile, across)
 
 
-def losses(shape: Shape, counts: Tensor, factors: model.Factors, space: Space, limits: Limits, halo: str, latency: str) -> Tensor:
-    """log EDP of each starting point on the least hardware that holds it, with a penalty for hardware beyond the limits."""
+def losses(shape: Shape, counts: Tensor, factors: model.Factors, space: Space, limits: Limits, rules: Rules) -> Tensor:
+    """log of the objective of each starting point on the least hardware that holds it, with a penalty for what is beyond the limits."""
     held = model.requirements(shape, factors)
     side = factors.spatial.amax(dim=(-1, -2)).exp()[:, None]
     words = held.weights + held.inputs
@@ -76,16 +76,21 @@ def losses(shape: Shape, counts: Tensor, factors: model.Factors, space: Space, l
     per_column = (held.accumulator_rows * (4 * space.buffers / 1024)).amax(dim=-1, keepdim=True)
     scratchpad = (words * (space.buffers / 1024)).amax(dim=-1, keepdim=True)
     hardware = {"side": side, "accumulator_kib_per_column": per_column, "scratchpad_kib": scratchpad}
-    options = [model.costs(shape, factors, order, **hardware, halo=halo, latency=latency) for order in ORDERS]
+    options = [model.costs(shape, factors, order, **hardware, **rules.model) for order in ORDERS]
     energy = torch.stack([e for e, _ in options]) * counts
     cycles = torch.stack([c for _, c in options]) * counts
+    for_energy, for_latency = rules.goal.weights
     with torch.no_grad():
-        share = energy / energy.amin(dim=0).sum(dim=-1, keepdim=True) + cycles / cycles.amin(dim=0).sum(dim=-1, keepdim=True)
+        share = for_energy * energy / energy.amin(dim=0).sum(dim=-1, keepdim=True)
+        share = share + for_latency * cycles / cycles.amin(dim=0).sum(dim=-1, keepdim=True)
         order = share.argmin(dim=0, keepdim=True)
-    loss = energy.gather(0, order)[0].sum(dim=-1).log() + cycles.gather(0, order)[0].sum(dim=-1).log()
-    for need, most in ((per_column * side, limits.accumulator_kib), (scratchpad, limits.scratchpad_kib)):
+    whole_energy, whole_cycles = (figure.gather(0, order)[0].sum(dim=-1) for figure in (energy, cycles))
+    loss = for_energy * whole_energy.log() + for_latency * whole_cycles.log()
+    beyond = limits.excess(side[:, 0], (per_column * side)[:, 0], scratchpad[:, 0])
+    beyond += [(whole_cycles, rules.goal.max_cycles), (whole_energy / whole_cycles, rules.goal.max_power)]
+    for need, most in beyond:
         if np.isfinite(most):
-            loss = loss + torch.relu((need[:, 0] / most).log())
+            loss = loss + torch.relu((need / most).log())
     return loss
 
 
@@ -113,28 +118,33 @@ def rounded(network: Network, factors: model.Factors, space: Space, limits: Limi
 
 
 def exact_designs(
-    network: Network, whole: NDArray[np.int64], sides: NDArray[np.int64], space: Space, limits: Limits, halo: str, latency: str
+    network: Network, whole: NDArray[np.int64], sides: NDArray[np.int64], space: Space, limits: Limits, rules: Rules
 ) -> list[Design]:
     """The designs of rounded starting points, those beyond the limits left out."""
     figures = np.stack(
         [
-            score(layer.problem, list(whole[:, i, :7].T), whole[:, i, 7], whole[:, i, 8], sides, space, halo=halo, latency=latency)
+            score(layer.problem, list(whole[:, i, :7].T), whole[:, i, 7], whole[:, i, 8], sides, space, **rules.model)
             * np.array([layer.count] * 4 + [1, 1])
             for i, layer in enumerate(network.layers)
         ],
         axis=2,
     )  # (orders, starts, layers, 6)
     accumulator, scratchpad = figures[0, ..., ACCUMULATOR_KIB].max(axis=1), figures[0, ..., SCRATCHPAD_KIB].max(axis=1)
-    energy = figures[..., FIXED] + figures[..., ACCUMULATOR] * (TABLE_6_3.accumulator_per_kib_per_column * accumulator / sides)[:, None]
-    energy += figures[..., SCRATCHPAD] * (TABLE_6_3.scratchpad_per_kib * scratchpad)[:, None]
+    energy = figures[..., FIXED] + figures[..., ACCUMULATOR] * (rules.table.accumulator_per_kib_per_column * accumulator / sides)[:, None]
+    energy += figures[..., SCRATCHPAD] * (rules.table.scratchpad_per_kib * scratchpad)[:, None]
     cycles = figures[..., LATENCY]
-    share = energy / energy.min(axis=0).sum(axis=-1)[:, None] + cycles / cycles.min(axis=0).sum(axis=-1)[:, None]
+    for_energy, for_latency = rules.goal.weights
+    share = for_energy * energy / energy.min(axis=0).sum(axis=-1)[:, None]
+    share += for_latency * cycles / cycles.min(axis=0).sum(axis=-1)[:, None]
     order = share.argmin(axis=0)[None]
     totals = [np.take_along_axis(f, order, axis=0)[0].sum(axis=-1) for f in (energy, cycles)]
-    orders = level3_orders(halo)
+    orders = level3_orders(rules.halo)
+    kept = limits.holds(sides, accumulator, scratchpad) & rules.goal.allows(*totals)
     return [
         Design(
-            edp=float(totals[0][s] * totals[1][s] * PJ_TO_UJ),
+            value=float(rules.goal.value(totals[0][s], totals[1][s])),
+            energy=float(totals[0][s]),
+            latency=float(totals[1][s]),
             side=int(sides[s]),
             accumulator_kib=float(accumulator[s]),
             scratchpad_kib=float(scratchpad[s]),
@@ -144,7 +154,7 @@ def exact_designs(
             ),
         )
         for s in range(len(sides))
-        if accumulator[s] <= limits.accumulator_kib and scratchpad[s] <= limits.scratchpad_kib
+        if kept[s]
     ]
 
 
@@ -156,8 +166,7 @@ def descend(
     starts: int,
     steps: int,
     seed: int,
-    halo: str = "reload",
-    latency: str = "shared",
+    rules: Rules = RULES,
     tick: Callable[[int], None] | None = None,
 ) -> Iterator[Step]:
     """Run `steps` steps from `starts` random points; yield the rounded points before the first step, every ROUND_EVERY, and at the end.
@@ -168,10 +177,10 @@ def descend(
     shape = model.shapes_of([layer.problem for layer in network.layers])
     counts = torch.tensor([layer.count for layer in network.layers], dtype=torch.float64)
     factors = initial(shape, starts, space, limits, generator)
-    orders = len(level3_orders(halo))
+    orders = len(level3_orders(rules.halo))
     for first in [*range(0, steps, ROUND_EVERY), steps]:
-        whole, sides = rounded(network, factors.clamp(shape, limits.max_dim), space, limits)
-        yield Step(starts * len(network.layers) * orders, exact_designs(network, whole, sides, space, limits, halo, latency))
+        whole, sides = rounded(network, factors.clamp(shape, limits.largest_side), space, limits)
+        yield Step(starts * len(network.layers) * orders, exact_designs(network, whole, sides, space, limits, rules))
         if first == steps:
             return
         logs = torch.from_numpy(whole).to(torch.float64).log()
@@ -180,9 +189,9 @@ def descend(
         for _ in range(min(ROUND_EVERY, steps - first)):
             optimiser.zero_grad()
             free = model.Factors(tile, across)
-            held = free.clamp(shape, limits.max_dim)
+            held = free.clamp(shape, limits.largest_side)
             outside = ((free.tile - held.tile) ** 2).sum() + ((free.spatial - held.spatial) ** 2).sum()
-            (losses(shape, counts, held, space, limits, halo, latency).sum() + outside).backward()
+            (losses(shape, counts, held, space, limits, rules).sum() + outside).backward()
             optimiser.step()
             if tick:
                 tick(starts * len(network.layers) * len(ORDERS))

@@ -1,4 +1,4 @@
-"""`explore`: hardware and the mappings of all layers together, least energy-delay product of the whole network.
+"""`explore`: hardware and the mappings of all layers together, least energy-delay product (or energy, or latency) of the whole network.
 
 Three phases, one after the other, all scoring with the same equations:
 
@@ -12,6 +12,7 @@ What is skipped is skipped for a bound or for the budget, never for the clock: t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,19 +20,20 @@ from pathlib import Path
 
 import numpy as np
 
-from baco.hardware import GemminiConfig
-from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, TABLE_6_3
+from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, Constants
 from baco.perfmodel.equations import HALOS, LATENCIES
 from baco.perfmodel.errors import InvalidOption
 from baco.perfmodel.exact import PJ_TO_UJ
-from baco.perfmodel.machine import Machine
-from baco.search.candidates import Design, divisors, level3_orders, tabulate
+from baco.search.baselines import default_machine, known_machines
+from baco.search.candidates import Design, Table, divisors, level3_orders, tabulate
 from baco.search.choice import GAP, Combination, Selection
 from baco.search.errors import InvalidSearch, NoDesign
-from baco.search.polish import polish
+from baco.search.goals import PARETO, Goal, Rules
+from baco.search.pareto import front, most_frugal
+from baco.search.polish import TOLERANCE, polish
 from baco.search.progress import Event, Progress
 from baco.search.result import ExploreResult, NetworkResult, assess, require_writable
-from baco.search.spaces import GemminiSpace, Limits, Space, space_named
+from baco.search.spaces import Limits, Space, require_positive, space_named
 from baco.workload import DIMENSIONS
 from baco.workloads import Network
 from baco.workloads import network as network_named
@@ -54,10 +56,10 @@ class Search:
     network: Network
     space: Space
     limits: Limits
+    rules: Rules
+    constants: Constants
     budget: int
     seed: int
-    halo: str
-    latency: str
     progress: Progress | None
     samples: int = 0
     best: Design | None = None
@@ -65,40 +67,66 @@ class Search:
     history: list[tuple[int, float, str]] = field(default_factory=list)
     bound: float | None = None
     method: list[str] = field(default_factory=list)
+    whole_front: bool = False
+    """Whether a Pareto front is asked for: then no side is left out for having nothing better by the objective."""
+    tables: dict[int, list[Table]] = field(default_factory=dict)
+    """Each side's candidates."""
+    front: list[Design] = field(default_factory=list)
 
     @property
-    def best_edp(self) -> float:
-        return self.best.edp if self.best else np.inf
+    def best_value(self) -> float:
+        return self.best.value if self.best else np.inf
+
+    def combination(self, side: int, goal: Goal | None = None) -> Combination:
+        """The candidates of a side, ready to be combined."""
+        counts = [layer.count for layer in self.network.layers]
+        return Combination(self.tables[side], counts, side, self.limits, self.rules.table, goal or self.rules.goal)
+
+    def design(self, selection: Selection) -> Design:
+        """A selection from the candidates of its side, in a readable form."""
+        choices = tuple(t.choice(row) for t, row in zip(self.tables[selection.side], selection.rows, strict=True))
+        hardware = selection.side, selection.accumulator_kib, selection.scratchpad_kib
+        return Design(selection.value, selection.energy, selection.latency, *hardware, choices)
 
     def offer(self, design: Design, phase: str) -> None:
         """Keep `design` if it is the best so far."""
-        if design.edp < self.best_edp:
+        if design.value < self.best_value:
             self.best = design
-            self.history.append((self.samples, design.edp, phase))
+            self.history.append((self.samples, design.value, phase))
 
     def tell(self, phase: str, fraction: float, detail: str = "") -> None:
         if self.progress:
-            self.progress(Event(phase, self.samples, self.best.edp if self.best else None, min(1.0, fraction), detail))
+            best = self.best.value if self.best else None
+            self.progress(Event(phase, self.samples, best, min(1.0, fraction), detail, self.rules.goal.name))
 
 
 def explore(
     network: str | Network,
     *,
     space: str | Space = "gemmini",
+    objective: str = "edp",
     budget: int = DEFAULT_BUDGET,
     seed: int = 0,
     out: Path | str | None = None,
     progress: Progress | None = None,
     max_dim: int | None = None,
+    max_pes: int | None = None,
     max_scratchpad_kib: float | None = None,
     max_accumulator_kib: float | None = None,
+    max_sram_kib: float | None = None,
+    max_area_mm2: float | None = None,
+    max_power_mw: float | None = None,
+    max_cycles: float | None = None,
+    constants: Constants | None = None,
     halo: str = "reload",
     latency: str = "shared",
 ) -> ExploreResult:
-    """Find the hardware of `space` and the mappings of all layers with the least energy-delay product of the network.
+    """Find the hardware of `space` and the mappings of all layers that are best for the whole network within the limits.
 
-    `budget` is the largest number of mappings to score. With `out`, the design is written into that folder. An interrupt (ctrl-C) ends the
-    search early and returns the best design so far, marked `interrupted`.
+    `objective`: the least energy-delay product ("edp"), "energy" or "latency"; "pareto" finds the design of the least product and, beside
+    it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score. `constants` replaces
+    Table 6.3. With `out`, the design is written into that folder. An interrupt (ctrl-C) ends the search early and returns the best design
+    so far, marked `interrupted`.
 
     Raises:
         UnknownNetwork, InvalidSearch, InvalidOption: for options that make no sense.
@@ -110,48 +138,70 @@ def explore(
         raise InvalidOption("halo", halo, HALOS)
     if latency not in LATENCIES:
         raise InvalidOption("latency", latency, LATENCIES)
+    constants = constants or Constants()
+    require_positive("max_power_mw", max_power_mw)
+    require_positive("max_cycles", max_cycles)
+    goal = Goal(
+        "edp" if objective == PARETO else objective,
+        math.inf if max_cycles is None else max_cycles,
+        math.inf if max_power_mw is None else max_power_mw / constants.power_mw(1, 1),
+    )
     table = network_named(network) if isinstance(network, str) else network
     chosen_space = space_named(space) if isinstance(space, str) else space
-    limits = Limits(Limits.max_dim if max_dim is None else max_dim, max_scratchpad_kib, max_accumulator_kib)
+    side = Limits.max_dim if max_dim is None else max_dim
+    limits = Limits(side, max_scratchpad_kib, max_accumulator_kib, max_sram_kib, max_pes, max_area_mm2, constants.area)
     if not chosen_space.sides(limits):
-        raise InvalidSearch("max_dim", f"must be at least 2, the smallest array of the {chosen_space.name} space, but is {limits.max_dim}.")
+        name, value = next((n, v) for n, v in (("max_area_mm2", max_area_mm2), ("max_pes", max_pes), ("max_dim", max_dim)) if v is not None)
+        raise InvalidSearch(name, f"leaves no room for the smallest array of the {chosen_space.name} space: it is {value:g}.")
     least = len(table.layers) * len(level3_orders(halo))
     if budget < least:
         raise InvalidSearch("budget", f"must be at least {least}, one mapping of each of {len(table.layers)} layers, but is {budget}.")
     if out is not None:
         require_writable(Path(out))
 
-    search = Search(table, chosen_space, limits, budget, seed, halo, latency, progress)
+    rules = Rules(goal, halo, latency, constants.energy)
+    search = Search(table, chosen_space, limits, rules, constants, budget, seed, progress, whole_front=objective == PARETO)
     interrupted = False
     try:
         _descend(search)
         _enumerate(search)
+        if goal.objective == "latency" and search.best:
+            search.best = most_frugal(search, search.best)
         _polish(search)
+        if search.whole_front:
+            search.front = front(search)
     except KeyboardInterrupt:
         if search.best is None:
             raise
         interrupted = True
         search.bound = None
+    told = ", ".join(_limits(limits, max_power_mw, max_cycles))
     if search.best is None:
         raise NoDesign(
-            f"no machine of the {chosen_space.name} space with {limits} holds a mapping of every layer of {table.name};"
+            f"no machine of the {chosen_space.name} space with {told} holds a mapping of every layer of {table.name};"
             " raise a limit or the budget."
         )
     result = ExploreResult(
         network=table.name,
         space=chosen_space.name,
+        objective=objective,
+        limits=told,
         halo=halo,
         latency=latency,
         seed=seed,
         budget=budget,
-        design=_design(search),
-        baseline=default_machine(table, halo, latency),
+        design=_mapped(search, search.best, "chosen"),
+        baseline=default_machine(table, halo, latency, constants),
+        known=known_machines(table, rules, constants),
+        front=tuple(_mapped(search, design, f"front {i}") for i, design in enumerate(search.front, start=1)),
         samples=search.samples,
         history=tuple(search.history),
         bound=search.bound,
         method=", then ".join(search.method) + (" (interrupted)" if interrupted else ""),
         interrupted=interrupted,
         seconds=time.monotonic() - started,
+        constants=constants,
+        left_out=table.left_out,
     )
     search.tell("done", 1.0)
     if out is not None:
@@ -159,15 +209,22 @@ def explore(
     return result
 
 
-def _design(search: Search) -> NetworkResult:
-    best = search.best
-    machine = search.space.machine(best.side, best.accumulator_kib, best.scratchpad_kib)
-    config = search.space.config(best.side, best.accumulator_kib, best.scratchpad_kib)
-    mapped = [(layer, c.mapping(layer.problem)) for layer, c in zip(search.network.layers, best.choices, strict=True)]
+def _limits(limits: Limits, max_power_mw: float | None, max_cycles: float | None) -> list[str]:
+    """What a person limited, in words."""
+    parts = [str(limits)]
+    parts += [f"power up to {max_power_mw:g} mW"] if max_power_mw is not None else []
+    return parts + ([f"latency up to {max_cycles:g} cycles"] if max_cycles is not None else [])
+
+
+def _mapped(search: Search, found: Design, label: str) -> NetworkResult:
+    """The design's cost in the exact model."""
+    machine = search.space.machine(found.side, found.accumulator_kib, found.scratchpad_kib)
+    config = search.space.config(found.side, found.accumulator_kib, found.scratchpad_kib)
+    mapped = [(layer, c.mapping(layer.problem)) for layer, c in zip(search.network.layers, found.choices, strict=True)]
     if config:
         for layer, mapping in mapped:
             mapping.check(layer.problem, config, buffers=search.space.buffers)
-    return assess("chosen", machine, config, mapped, search.halo, search.latency)
+    return assess(label, machine, config, mapped, search.rules.halo, search.rules.latency, search.constants)
 
 
 def _descend(search: Search) -> None:
@@ -176,7 +233,7 @@ def _descend(search: Search) -> None:
 
     from baco.search.descent import ROUND_EVERY, descend
 
-    per_start = len(search.network.layers) * len(level3_orders(search.halo))
+    per_start = len(search.network.layers) * len(level3_orders(search.rules.halo))
     share = int(search.budget * DESCENT_SHARE)
     starts = max(1, min(STARTS, share // per_start // LEAST_STEPS))
     steps = max(0, min(STEPS, share // (starts * per_start) - 1 - STEPS // ROUND_EVERY))
@@ -191,12 +248,12 @@ def _descend(search: Search) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # small tensors: more threads only wait for each other, and results must not depend on their number
     try:
-        options = {"starts": starts, "steps": steps, "seed": search.seed, "halo": search.halo, "latency": search.latency}
+        options = {"starts": starts, "steps": steps, "seed": search.seed, "rules": search.rules}
         for step in descend(search.network, search.space, search.limits, **options, tick=tick):
             search.samples += step.scored
             for design in step.designs:
                 search.offer(design, "descent")
-            search.seen = sorted({d.edp: d for d in [*search.seen, *step.designs]}.values(), key=lambda d: d.edp)[:GUIDES]
+            search.seen = sorted({d.value: d for d in [*search.seen, *step.designs]}.values(), key=lambda d: d.value)[:GUIDES]
             search.tell("descent", 0.6 * search.samples / whole)
     finally:
         torch.set_num_threads(threads)
@@ -208,8 +265,8 @@ def _enumerate(search: Search) -> None:
     sides = sorted(search.space.sides(search.limits), key=lambda s: (liked.get(s, GUIDES), -s))
     bounds, whole, scored = [], True, []
     for position, side in enumerate(sides):
-        floor = _floor(search.network, side, search.latency)
-        if floor >= search.best_edp * (1 - GAP):
+        floor = _floor(search.network, side, search.rules)
+        if floor >= search.best_value * (1 - GAP) and not search.whole_front:
             bounds.append(floor)
             continue
         left = (search.budget - search.samples) // 2 if position + 1 < len(sides) else search.budget - search.samples
@@ -219,31 +276,30 @@ def _enumerate(search: Search) -> None:
             continue
         whole &= complete
         lowest = _enumerate_side(search, side, menus, 0.6 + 0.4 * position / len(sides))
-        bounds.append(lowest * (1 - search.space.bound_slack(side)))
+        bounds.append(lowest * (1 - search.space.bound_slack(side, search.rules.table)))
         scored.append(side)
     if scored:
         search.method.append(
             f"{'every tile' if whole else 'tiles near those'} on sides {', '.join(map(str, scored))} combined by branch and bound"
         )
     # The orders tried are shown to be enough for halo `reload` only.
-    search.bound = min([*bounds, search.best_edp]) if whole and search.halo == "reload" else None
+    proved = whole and search.rules.halo == "reload" and search.space.complete(search.limits)
+    search.bound = min([*bounds, search.best_value]) if proved else None
 
 
 def _enumerate_side(search: Search, side: int, menus: list[dict[str, list[int]]], fraction: float) -> float:
-    tables = []
+    tables = search.tables[side] = []
     for layer, menu in zip(search.network.layers, menus, strict=True):
-        found, scored = tabulate(layer.problem, menu, side, search.space, search.limits, search.halo, search.latency)
+        found, scored = tabulate(layer.problem, menu, side, search.space, search.limits, **search.rules.model)
         tables.append(found)
         search.samples += scored
         search.tell("enumeration", fraction, f"side {side}, {layer.name}")
 
     def improved(selection: Selection) -> None:
-        choices = tuple(t.choice(row) for t, row in zip(tables, selection.rows, strict=True))
-        search.offer(Design(selection.edp, side, selection.accumulator_kib, selection.scratchpad_kib, choices), "enumeration")
+        search.offer(search.design(selection), "enumeration")
         search.tell("enumeration", fraction, f"side {side}")
 
-    combination = Combination(tables, [layer.count for layer in search.network.layers], side, search.limits)
-    return combination.best(search.best_edp, improved)[1]
+    return search.combination(side).best(search.best_value, improved)[1]
 
 
 def _polish(search: Search) -> None:
@@ -253,31 +309,35 @@ def _polish(search: Search) -> None:
         return
     choices = list(best.choices)
     hardware = (best.side, best.accumulator_kib, best.scratchpad_kib)
+    rules = search.rules
     for i, layer in enumerate(search.network.layers):
         left = search.budget - search.samples
-        choices[i], scored = polish(layer.problem, choices[i], *hardware, search.space, search.halo, search.latency, left)
+        choices[i], scored = polish(layer.problem, choices[i], *hardware, search.space, rules.halo, rules.latency, left, rules.table)
         search.samples += scored
-    search.best = replace(best, choices=tuple(choices))
+    polished = replace(best, choices=tuple(choices))
+    mapped = _mapped(search, polished, "polished")
+    if rules.goal.allows(mapped.energy_uj / PJ_TO_UJ * (1 - TOLERANCE), mapped.cycles):  # a faster mapping may draw more power than allowed
+        search.best = polished
 
 
-def _floor(network: Network, side: int, latency: str) -> float:
-    """A lower bound on the EDP of any machine of this side: all elements busy, and each tensor crossing DRAM once."""
-    energy = cycles = 0.0
+def _floor(network: Network, side: int, rules: Rules) -> float:
+    """A lower bound on the objective for any machine of this side: all elements busy, and each tensor crossing DRAM once."""
+    table, energy, cycles = rules.table, 0.0, 0.0
     for layer in network.layers:
         p = layer.problem
         # A dilated filter may leave inputs unread, so those are not counted there.
         tensors = ("weights", "inputs") if p.dilation == (1, 1) else ("weights",)
         reads, writes = sum(p.tile_words(tensor, p.sizes) for tensor in tensors), p.tile_words("outputs", p.sizes)
-        energy += layer.count * (p.macs * (TABLE_6_3.mac + TABLE_6_3.register) + (reads + writes) * TABLE_6_3.dram)
-        words = reads + writes if latency == "shared" else max(reads, writes)
+        energy += layer.count * (p.macs * (table.mac + table.register) + (reads + writes) * table.dram)
+        words = reads + writes if rules.latency == "shared" else max(reads, writes)
         cycles += layer.count * max(p.macs / side**2, words / DRAM_WORDS_PER_CYCLE)
-    return energy * PJ_TO_UJ * cycles
+    return rules.goal.value(energy, cycles)
 
 
 def _menus(search: Search, allowance: int) -> tuple[list[dict[str, list[int]]] | None, bool]:
     """Tile sizes to try in each dimension of each layer: all divisors, or as many of those nearest to what descent found as `allowance`
     samples are enough for; None where not even one a dimension is."""
-    orders = len(level3_orders(search.halo))
+    orders = len(level3_orders(search.rules.halo))
     full = [{d: divisors(n) for d, n in layer.problem.sizes.items()} for layer in search.network.layers]
     longest = max(len(sizes) for menu in full for sizes in menu.values())
     for most in range(longest, 0, -1):
@@ -295,23 +355,3 @@ def _nearest(sizes: list[int], guides: Sequence[int], most: int) -> list[int]:
     """The `most` sizes nearest in proportion to any of the guides (to the largest size where there are none)."""
     guides = guides or sizes[-1:]
     return sorted(sorted(sizes, key=lambda s: (min(abs(np.log(s / g)) for g in guides), s))[:most])
-
-
-def default_machine(network: Network, halo: str = "reload", latency: str = "shared") -> NetworkResult:
-    """The generator's default machine with the best mapping of each layer that it holds, double-buffered: the network's least EDP on it."""
-    config, space, limits = GemminiConfig(), GemminiSpace(), Limits()
-    machine = Machine.from_config(config)
-    tables = [
-        tabulate(layer.problem, {d: divisors(n) for d, n in layer.problem.sizes.items()}, config.dim, space, limits, halo, latency)[0]
-        for layer in network.layers
-    ]
-    combination = Combination(tables, [layer.count for layer in network.layers], config.dim, limits)
-    selection = combination.on_machine(machine.accumulator_kib, machine.scratchpad_kib)
-    if selection is None:
-        raise NoDesign(f"the default machine holds no mapping of some layer of {network.name}.")
-    hardware = (config.dim, machine.accumulator_kib, machine.scratchpad_kib)
-    mapped = []
-    for layer, found, row in zip(network.layers, tables, selection.rows, strict=True):
-        choice, _ = polish(layer.problem, found.choice(row), *hardware, space, halo, latency)
-        mapped.append((layer, choice.mapping(layer.problem)))
-    return assess("gemmini-default, best mapping", machine, config, mapped, halo, latency)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from baco.perfmodel.constants import TABLE_6_3
+from baco.perfmodel.constants import TABLE_6_3, EnergyTable
 from baco.search.candidates import (
     ACCUMULATOR,
     ACCUMULATOR_KIB,
@@ -41,6 +41,7 @@ def polish(
     halo: str,
     latency: str,
     allowance: float = math.inf,
+    table: EnergyTable = TABLE_6_3,
 ) -> tuple[Choice, int]:
     """The refined choice, and how many mappings were scored, at most `allowance`.
 
@@ -54,10 +55,10 @@ def polish(
             return choice, scored
         columns = list(np.array(tiles, dtype=np.int64).T)
         s_c, s_k = (np.array([spatial(t[DIMENSIONS.index(d)], side) for t in tiles]) for d in "CK")
-        figures = score(problem, columns, s_c, s_k, side, space, halo=halo, latency=latency)
+        figures = score(problem, columns, s_c, s_k, side, space, halo=halo, latency=latency, table=table)
         scored += figures.shape[0] * figures.shape[1]
-        energy = figures[..., FIXED] + figures[..., SCRATCHPAD] * (TABLE_6_3.scratchpad_per_kib * scratchpad_kib)
-        energy = energy + figures[..., ACCUMULATOR] * (TABLE_6_3.accumulator_per_kib_per_column * accumulator_kib / side)
+        energy = figures[..., FIXED] + figures[..., SCRATCHPAD] * (table.scratchpad_per_kib * scratchpad_kib)
+        energy = energy + figures[..., ACCUMULATOR] * (table.accumulator_per_kib_per_column * accumulator_kib / side)
         cycles = figures[..., LATENCY]
         now = (orders.index(choice.order), 0)  # the present tile comes first
         fits = (figures[..., ACCUMULATOR_KIB] <= accumulator_kib) & (figures[..., SCRATCHPAD_KIB] <= scratchpad_kib)

@@ -13,10 +13,11 @@ class Event:
     phase: str
     """'descent', 'enumeration' or 'done'."""
     samples: int
-    best_edp: float | None
-    """uJ x cycles; None until a first design is scored."""
+    best: float | None
+    """The objective's value; None until a first design is scored."""
     fraction: float
     detail: str = ""
+    objective: str = "EDP"
 
 
 Progress = Callable[[Event], None]

@@ -13,9 +13,9 @@ from rich.table import Table
 from baco.perfmodel.exact import PJ_TO_UJ
 from baco.search.progress import Event, Progress
 from baco.search.realise import Realised
-from baco.search.result import ExploreResult
+from baco.search.result import ExploreResult, NetworkResult
 
-PHASES = {"descent": "gradient descent", "enumeration": "enumeration", "done": "done"}
+PHASES = {"descent": "gradient descent", "enumeration": "enumeration", "front": "Pareto front", "done": "done"}
 
 
 @contextmanager
@@ -30,14 +30,14 @@ def live(console: Console | None = None) -> Iterator[Progress]:
         TextColumn("{task.description:<17}"),
         BarColumn(),
         TextColumn("{task.fields[samples]:>11,} mappings"),
-        TextColumn("best EDP {task.fields[best]}"),
+        TextColumn("best {task.fields[objective]} {task.fields[best]}"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[detail]}", style="dim"),
         console=console,
         transient=True,
     )
     with bar:
-        task = bar.add_task("starting", total=1.0, samples=0, best="-", detail="")
+        task = bar.add_task("starting", total=1.0, samples=0, best="-", detail="", objective="EDP")
 
         def show(event: Event) -> None:
             bar.update(
@@ -45,8 +45,9 @@ def live(console: Console | None = None) -> Iterator[Progress]:
                 completed=event.fraction,
                 description=PHASES.get(event.phase, event.phase),
                 samples=event.samples,
-                best=_edp(event.best_edp),
+                best=_short(event.best),
                 detail=event.detail,
+                objective=event.objective,
             )
 
         yield show
@@ -56,18 +57,18 @@ def _logger(console: Console) -> Progress:
     last: list[tuple[str, str]] = []
 
     def log(event: Event) -> None:
-        entry = (event.phase, _edp(event.best_edp))
-        if event.best_edp is None or (last and entry == last[-1]):
+        entry = (event.phase, _short(event.best))
+        if event.best is None or (last and entry == last[-1]):
             return
         last.append(entry)
         console.print(
-            f"{PHASES.get(event.phase, event.phase)}: {event.samples} mappings scored, best EDP {entry[1]} uJ x cycles", soft_wrap=True
+            f"{PHASES.get(event.phase, event.phase)}: {event.samples} mappings scored, best {event.objective} {entry[1]}", soft_wrap=True
         )
 
     return log
 
 
-def _edp(value: float | None) -> str:
+def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.4e}"
 
 
@@ -104,11 +105,46 @@ def summary_table(result: ExploreResult) -> Table:
     ours, default = result.design, result.baseline
     for name, figure in (("array side", "side"), ("scratchpad KiB", "scratchpad_kib"), ("accumulator KiB", "accumulator_kib")):
         table.add_row(name, f"{getattr(ours.machine, figure):g}", f"{getattr(default.machine, figure):g}", "")
+    for name, figure, form in (("area mm2, estimated", "area_mm2", ",.3f"), ("power mW, average", "power_mw", ",.0f")):
+        table.add_row(name, format(getattr(ours, figure), form), format(getattr(default, figure), form), "")
     for name, figure, form in (("energy uJ", "energy_uj", ",.0f"), ("latency cycles", "cycles", ",.0f"), ("EDP uJ x cycles", "edp", ".4e")):
         mine, theirs = getattr(ours, figure), getattr(default, figure)
         table.add_row(name, format(mine, form), format(theirs, form), f"{theirs / mine:.2f} x")
     table.add_row("utilisation", f"{ours.utilisation:.1%}", f"{default.utilisation:.1%}", "")
     return table
+
+
+def known_table(result: ExploreResult) -> Table:
+    """The chosen design beside known machines and mappers, under the same model and constants."""
+    table = Table(title="beside other machines, same model and constants", title_justify="left")
+    for heading in ("machine", "hardware"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("area\nmm2", "energy\nuJ", "latency\ncycles", "EDP\nuJ x cycles", "chosen is\nbetter by"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    chosen, default = (_hardware(design) for design in (result.design, result.baseline))
+    rows = [("chosen", chosen, result.design), (result.baseline.label, default, result.baseline)]
+    rows += [(machine.label, machine.hardware, machine) for machine in result.known]
+    for label, hardware, m in rows:
+        better = "" if m is result.design else f"{m.edp / result.edp:.2f} x"
+        table.add_row(label, hardware, f"{m.area_mm2:.2f}", f"{m.energy_uj:,.0f}", f"{m.cycles:,.0f}", f"{m.edp:.4e}", better)
+    return table
+
+
+def front_table(result: ExploreResult) -> Table:
+    """The Pareto front, from the fastest design to the most frugal."""
+    table = Table(title="designs that no other beats in both energy and latency", title_justify="left")
+    table.add_column("hardware", overflow="fold")
+    for heading in ("area mm2", "power mW", "energy uJ", "latency cycles", "EDP uJ x cycles"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for d in result.front:
+        figures = f"{d.area_mm2:.3f}", f"{d.power_mw:,.0f}", f"{d.energy_uj:,.0f}", f"{d.cycles:,.0f}", f"{d.edp:.4e}"
+        table.add_row(_hardware(d), *figures)
+    return table
+
+
+def _hardware(design: NetworkResult) -> str:
+    m = design.machine
+    return f"{m.side} x {m.side}, scratchpad {m.scratchpad_kib:g} KiB, accumulator {m.accumulator_kib:g} KiB"
 
 
 def closing_line(result: ExploreResult) -> str:
@@ -118,8 +154,12 @@ def closing_line(result: ExploreResult) -> str:
     if result.interrupted:
         return text + " Interrupted: this is the best design found so far."
     if result.gap is not None:
-        return text + f" At most {result.gap:.2%} above the best possible in this space under this model."
-    return text
+        text += (
+            f" {result.goal.name} at most {result.gap:.2%} above the best possible in this space, with {result.limits}, under this model."
+        )
+    if result.left_out:
+        text += f" Not products, and so left out: {', '.join(f'{name} ({count})' for name, count in result.left_out)}."
+    return text + f" Constants: {result.constants.source}."
 
 
 def print_result(result: ExploreResult, console: Console | None = None) -> None:
@@ -129,6 +169,9 @@ def print_result(result: ExploreResult, console: Console | None = None) -> None:
         console.width = max(console.width, 200)  # nobody resizes a log: no reason to fold
     console.print(layer_table(result, mappings=console.width >= WIDE))
     console.print(summary_table(result))
+    console.print(known_table(result))
+    if result.front:
+        console.print(front_table(result))
     console.print(closing_line(result), soft_wrap=True, highlight=False)
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from baco.hardware import GemminiConfig
-from baco.perfmodel import Cost, Machine, evaluate
+from baco.perfmodel import Constants, Cost, Machine, evaluate
 from baco.perfmodel.exact import PJ_TO_UJ
 from baco.search.errors import OutputFolder
+from baco.search.goals import PARETO, Goal
 from baco.toolchain import atomic_write
 from baco.workload import DIMENSIONS, Mapping, Problem
 from baco.workloads import Layer
 
-FORMAT = 1
+FORMAT = 2
+CONSTANTS = Constants()
 DESIGN_FILE = "design.json"
 PARAMS_FILE = "gemmini_params.h"
 
@@ -38,12 +41,11 @@ class LayerResult:
         return self.cost.energy_pj * PJ_TO_UJ * self.cost.cycles
 
     def to_dict(self) -> dict[str, object]:
-        problem = self.problem
         return {
             "name": self.layer.name,
             "kind": self.layer.kind,
             "count": self.layer.count,
-            "problem": problem.sizes | {"stride": problem.stride, "padding": problem.padding, "dilation": problem.dilation},
+            "problem": self.problem.to_dict(),
             "mapping": self.mapping.to_dict(),
             "mapping_text": str(self.mapping),
             "energy_pj": self.cost.energy_pj,
@@ -64,6 +66,17 @@ class NetworkResult:
     config: GemminiConfig | None
     """The machine as the generator builds it; None in the paper space."""
     layers: tuple[LayerResult, ...]
+    constants: Constants = CONSTANTS
+
+    @property
+    def area_mm2(self) -> float:
+        """Estimated area of array and memories."""
+        return self.machine.area_mm2(self.constants.area)
+
+    @property
+    def power_mw(self) -> float:
+        """Average power at the clock of the constants."""
+        return self.constants.power_mw(self.energy_uj / PJ_TO_UJ, self.cycles)
 
     @property
     def energy_uj(self) -> float:
@@ -81,7 +94,7 @@ class NetworkResult:
     @property
     def utilisation(self) -> float:
         """Useful multiply-accumulates over what the array could have done in the time."""
-        return sum(r.layer.count * r.problem.macs for r in self.layers) / (self.cycles * self.machine.side**2)
+        return sum(r.layer.count * r.problem.macs for r in self.layers) / (self.cycles * self.machine.elements)
 
     def to_dict(self) -> dict[str, object]:
         return {
@@ -92,16 +105,43 @@ class NetworkResult:
             "cycles": self.cycles,
             "edp": self.edp,
             "utilisation": self.utilisation,
+            "area_mm2": self.area_mm2,
+            "power_mw": self.power_mw,
             "layers": [r.to_dict() for r in self.layers],
         }
 
 
 def assess(
-    label: str, machine: Machine, config: GemminiConfig | None, mapped: list[tuple[Layer, Mapping]], halo: str, latency: str
+    label: str,
+    machine: Machine,
+    config: GemminiConfig | None,
+    mapped: list[tuple[Layer, Mapping]],
+    halo: str,
+    latency: str,
+    constants: Constants = CONSTANTS,
 ) -> NetworkResult:
     """The network's cost in the exact model."""
-    layers = [LayerResult(layer, m, evaluate(layer.problem, m, machine, halo=halo, latency=latency)) for layer, m in mapped]
-    return NetworkResult(label, machine, config, tuple(layers))
+    options = {"halo": halo, "latency": latency, "table": constants.energy}
+    layers = [LayerResult(layer, m, evaluate(layer.problem, m, machine, **options)) for layer, m in mapped]
+    return NetworkResult(label, machine, config, tuple(layers), constants)
+
+
+@dataclass(frozen=True)
+class KnownMachine:
+    """What a published machine makes of the network, under the same model and constants."""
+
+    label: str
+    hardware: str
+    energy_uj: float
+    cycles: float
+    area_mm2: float
+
+    @property
+    def edp(self) -> float:
+        return self.energy_uj * self.cycles
+
+    def to_dict(self) -> dict[str, object]:
+        return dataclasses.asdict(self) | {"edp": self.edp}
 
 
 @dataclass(frozen=True)
@@ -110,21 +150,32 @@ class ExploreResult:
 
     network: str
     space: str
+    objective: str
+    """'edp', 'energy', 'latency', or 'pareto': then `design` has the least EDP, and `front` holds the others."""
+    limits: str
+    """A person's limits, in words."""
     halo: str
     latency: str
     seed: int
     budget: int
     design: NetworkResult
     baseline: NetworkResult
+    known: tuple[KnownMachine, ...]
+    """Other machines and mappers to compare with."""
+    front: tuple[NetworkResult, ...]
+    """From the fastest to the most frugal; empty unless it was asked for."""
     samples: int
     """Mappings of one layer scored, by descent and by enumeration."""
     history: tuple[tuple[int, float, str], ...]
-    """(samples, EDP, phase) each time a better design was found."""
+    """(samples, the objective's value, phase) each time a better design was found."""
     bound: float | None
-    """No design of this space within the limits has a lower EDP; None where the search could not show one."""
+    """No design of this space within the limits has a lower value of the objective; None where the search could not show one."""
     method: str
     interrupted: bool
     seconds: float
+    constants: Constants
+    left_out: tuple[tuple[str, int], ...] = ()
+    """Operations of the network that are no products, and how often each occurs."""
 
     @property
     def config(self) -> GemminiConfig | Machine:
@@ -140,9 +191,18 @@ class ExploreResult:
         return self.design.edp
 
     @property
+    def goal(self) -> Goal:
+        return Goal("edp" if self.objective == PARETO else self.objective)
+
+    @property
+    def value(self) -> float:
+        """Of the objective."""
+        return self.goal.value(self.design.energy_uj / PJ_TO_UJ, self.design.cycles)
+
+    @property
     def gap(self) -> float | None:
         """At most this part above the best possible."""
-        return None if self.bound is None else max(0.0, self.edp / self.bound - 1)
+        return None if self.bound is None else max(0.0, self.value / self.bound - 1)
 
     @property
     def samples_per_second(self) -> float:
@@ -154,6 +214,8 @@ class ExploreResult:
             "format": FORMAT,
             "network": self.network,
             "space": self.space,
+            "objective": self.objective,
+            "limits": self.limits,
             "halo": self.halo,
             "latency": self.latency,
             "seed": self.seed,
@@ -167,6 +229,10 @@ class ExploreResult:
             "history": [list(entry) for entry in self.history],
             "design": self.design.to_dict(),
             "baseline": self.baseline.to_dict(),
+            "known": [machine.to_dict() for machine in self.known],
+            "front": [design.to_dict() for design in self.front],
+            "constants": self.constants.to_dict(),
+            "left_out": [list(entry) for entry in self.left_out],
             "run": {"seconds": round(self.seconds, 3), "samples_per_second": round(self.samples_per_second)},
         }
 
@@ -195,15 +261,19 @@ def load(path: Path | str) -> ExploreResult:
         stored = json.loads(file.read_text())
         if stored["format"] != FORMAT:
             raise OutputFolder(file, f"has format {stored['format']}, but this version reads format {FORMAT}.")
-        options = stored["halo"], stored["latency"]
+        constants = Constants.from_dict(stored["constants"])
+        options = stored["halo"], stored["latency"], constants
+        kept = ("network", "space", "objective", "limits", "halo", "latency", "seed", "budget", "samples", "bound", "method", "interrupted")
         return ExploreResult(
-            **{
-                k: stored[k] for k in ("network", "space", "halo", "latency", "seed", "budget", "samples", "bound", "method", "interrupted")
-            },
+            **{name: stored[name] for name in kept},
             design=_network(stored["design"], *options),
             baseline=_network(stored["baseline"], *options),
+            known=tuple(KnownMachine(**{k: v for k, v in entry.items() if k != "edp"}) for entry in stored["known"]),
+            front=tuple(_network(entry, *options) for entry in stored["front"]),
             history=tuple(tuple(entry) for entry in stored["history"]),
             seconds=stored["run"]["seconds"],
+            constants=constants,
+            left_out=tuple((name, count) for name, count in stored["left_out"]),
         )
     except OSError as error:
         raise OutputFolder(file, f"cannot be read: {error.strerror}.") from error
@@ -211,7 +281,7 @@ def load(path: Path | str) -> ExploreResult:
         raise OutputFolder(file, f"is not a design that `baco explore` wrote: {error!r}.") from error
 
 
-def _network(stored: dict, halo: str, latency: str) -> NetworkResult:
+def _network(stored: dict, halo: str, latency: str, constants: Constants) -> NetworkResult:
     mapped = []
     for entry in stored["layers"]:
         fields = entry["problem"]
@@ -219,7 +289,7 @@ def _network(stored: dict, halo: str, latency: str) -> NetworkResult:
         problem = Problem(**{d: fields[d] for d in DIMENSIONS}, **pairs, name=entry["name"])
         mapped.append((Layer(problem, entry["count"]), Mapping.from_dict(entry["mapping"])))
     config = GemminiConfig.from_dict(stored["config"]) if stored["config"] else None
-    return assess(stored["label"], Machine(**stored["machine"]), config, mapped, halo, latency)
+    return assess(stored["label"], Machine(**stored["machine"]), config, mapped, halo, latency, constants)
 
 
 def require_writable(out: Path) -> None:

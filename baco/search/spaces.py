@@ -9,42 +9,70 @@ A capacity here is a float in KiB; all functions take NumPy arrays as well as nu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baco.hardware import KIB, GemminiConfig
-from baco.perfmodel.constants import TABLE_6_3
+from baco.perfmodel.constants import GEMMINI_AREA, AreaTable, EnergyTable
 from baco.perfmodel.machine import Machine
 from baco.search.errors import InvalidSearch
 
 BUFFERS = 2
 """Copies of each tile on chip in the gemmini space: one being loaded while the other is used."""
 LARGEST_SIDE = 128
+PAPER_SIDES = (128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 2, 1)
+"""Sides of the paper space worth trying where a limit keeps the largest from being the best: powers of two and those between."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """A user's limits on the hardware; None leaves a figure free."""
+    """A person's limits on the hardware; None leaves a figure free. `area` is the table by which areas are estimated.
+
+    Raises:
+        InvalidSearch: on construction, naming the limit.
+    """
 
     max_dim: int = LARGEST_SIDE
     max_scratchpad_kib: float | None = None
     max_accumulator_kib: float | None = None
+    max_sram_kib: float | None = None
+    """Scratchpad and accumulator together."""
+    max_pes: int | None = None
+    max_area_mm2: float | None = None
+    area: AreaTable = GEMMINI_AREA
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_dim <= LARGEST_SIDE:
             raise InvalidSearch("max_dim", f"must be from 1 to {LARGEST_SIDE}, but is {self.max_dim}.")
-        for name in ("max_scratchpad_kib", "max_accumulator_kib"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InvalidSearch(name, f"must be greater than 0, but is {value}.")
+        for name in ("max_scratchpad_kib", "max_accumulator_kib", "max_sram_kib", "max_pes", "max_area_mm2"):
+            require_positive(name, getattr(self, name))
 
     def __str__(self) -> str:
         parts = [f"side up to {self.max_dim}"]
         parts += [f"scratchpad up to {self.max_scratchpad_kib:g} KiB"] if self.max_scratchpad_kib else []
         parts += [f"accumulator up to {self.max_accumulator_kib:g} KiB"] if self.max_accumulator_kib else []
+        parts += [f"SRAM up to {self.max_sram_kib:g} KiB"] if self.max_sram_kib else []
+        parts += [f"up to {self.max_pes} elements"] if self.max_pes else []
+        parts += [f"area up to {self.max_area_mm2:g} mm2"] if self.max_area_mm2 else []
         return ", ".join(parts)
+
+    @property
+    def largest_side(self) -> int:
+        """The largest array that the limits on side, elements and area leave; 0 where not even one element is left."""
+        elements = self.max_dim**2 if self.max_pes is None else min(self.max_dim**2, int(self.max_pes))
+        if self.max_area_mm2 is not None:
+            elements = min(elements, int(self.max_area_mm2 / self.area.mm2(1, 0, 0)))
+        return math.isqrt(elements)
+
+    @property
+    def memories_free(self) -> bool:
+        """Whether no limit holds back the memories."""
+        limits = (self.max_scratchpad_kib, self.max_accumulator_kib, self.max_sram_kib, self.max_area_mm2)
+        return all(limit is None for limit in limits)
 
     @property
     def accumulator_kib(self) -> float:
@@ -53,6 +81,29 @@ class Limits:
     @property
     def scratchpad_kib(self) -> float:
         return np.inf if self.max_scratchpad_kib is None else self.max_scratchpad_kib
+
+    def excess(self, side: Any, accumulator_kib: Any, scratchpad_kib: Any) -> list[tuple[Any, float]]:
+        """Each limited figure of a machine with its limit; numbers, arrays or tensors."""
+        pairs = [(accumulator_kib, self.accumulator_kib), (scratchpad_kib, self.scratchpad_kib)]
+        if self.max_sram_kib is not None:
+            pairs.append((accumulator_kib + scratchpad_kib, self.max_sram_kib))
+        if self.max_area_mm2 is not None:
+            pairs.append((self.area.mm2(side**2, scratchpad_kib, accumulator_kib), self.max_area_mm2))
+        return [(figure, limit) for figure, limit in pairs if limit < np.inf]
+
+    def holds(self, side: ArrayLike, accumulator_kib: ArrayLike, scratchpad_kib: ArrayLike) -> NDArray[np.bool_]:
+        """Whether machines keep the limits on memories and area; arrays broadcast."""
+        side, accumulator_kib, scratchpad_kib = map(np.asarray, (side, accumulator_kib, scratchpad_kib))
+        kept = np.ones(np.broadcast_shapes(side.shape, accumulator_kib.shape, scratchpad_kib.shape), bool)
+        for figure, limit in self.excess(side, accumulator_kib, scratchpad_kib):
+            kept = kept & (figure <= limit)
+        return kept
+
+
+def require_positive(name: str, value: float | None) -> None:
+    """Raises :class:`InvalidSearch` for a limit that is not greater than 0."""
+    if value is not None and not value > 0:
+        raise InvalidSearch(name, f"must be greater than 0, but is {value}.")
 
 
 class Space:
@@ -81,7 +132,11 @@ class Space:
         """Least scratchpad that holds weight and input tiles, given in words and in rows."""
         raise NotImplementedError
 
-    def bound_slack(self, side: int) -> float:
+    def complete(self, limits: Limits) -> bool:
+        """Whether no array left out of :meth:`sides` can be better, but for :meth:`bound_slack`."""
+        return True
+
+    def bound_slack(self, side: int, table: EnergyTable) -> float:
         """The part by which an array left out of :meth:`sides` could be better than one of `side`, all else equal."""
         return 0.0
 
@@ -104,7 +159,7 @@ class GemminiSpace(Space):
         self.base = base or GemminiConfig()
 
     def sides(self, limits: Limits) -> list[int]:
-        return [side for side in (128, 64, 32, 16, 8, 4, 2) if side <= limits.max_dim]
+        return [side for side in (128, 64, 32, 16, 8, 4, 2) if side <= limits.largest_side]
 
     def round_side(self, side: float, limits: Limits) -> int:
         return min(self.sides(limits), key=lambda s: abs(np.log(s / max(side, 1))))
@@ -136,15 +191,24 @@ class PaperSpace(Space):
     name = "paper"
 
     def sides(self, limits: Limits) -> list[int]:
-        """The largest only: a larger array costs nothing in Table 6.3, and holds every mapping of a smaller one."""
-        return [limits.max_dim]
+        """The largest only, where the memories are free: a larger array costs no energy and holds every mapping of a smaller one.
 
-    def bound_slack(self, side: int) -> float:
+        A limit on memories or area makes it a trade: an array takes room, and a wider accumulator has fewer rows. Then a few more sides.
+        """
+        largest = limits.largest_side
+        if limits.memories_free:
+            return [largest] if largest else []
+        return [largest, *(side for side in PAPER_SIDES if side < largest)] if largest else []
+
+    def complete(self, limits: Limits) -> bool:
+        return limits.memories_free
+
+    def bound_slack(self, side: int, table: EnergyTable) -> float:
         """Rounding to whole KiB costs less than 1 KiB over `side` columns, and that only in the accumulator's energy."""
-        return TABLE_6_3.accumulator_per_kib_per_column / side / TABLE_6_3.accumulator
+        return table.accumulator_per_kib_per_column / side / table.accumulator
 
     def round_side(self, side: float, limits: Limits) -> int:
-        return int(np.clip(np.ceil(side), 1, limits.max_dim))
+        return int(np.clip(np.ceil(side), 1, limits.largest_side))
 
     def accumulator_kib(self, rows: ArrayLike, side: ArrayLike) -> NDArray[np.float64]:
         return np.ceil(np.asarray(rows, float) * 4 * side / KIB)

@@ -12,6 +12,7 @@ from baco.workloads.mobilenetv2 import mobilenetv2
 from baco.workloads.network import Layer, Network, merge
 from baco.workloads.resnet50 import resnet50
 from baco.workloads.retinanet import retinanet
+from baco.workloads.tables import layers_table, networks_table
 from baco.workloads.torch_model import from_file, from_torch
 from baco.workloads.unet import unet
 from baco.workloads.vit import vit_b16
@@ -45,4 +46,16 @@ def network(name: str) -> Network:
     return NETWORKS[name]()
 
 
-__all__ = ["NETWORKS", "Layer", "Network", "UnknownNetwork", "UnreadableModel", "from_file", "from_torch", "merge", "network"]
+__all__ = [
+    "NETWORKS",
+    "Layer",
+    "Network",
+    "UnknownNetwork",
+    "UnreadableModel",
+    "from_file",
+    "from_torch",
+    "layers_table",
+    "merge",
+    "network",
+    "networks_table",
+]

@@ -43,6 +43,18 @@ class Network:
         """Multiply-accumulates of one inference."""
         return sum(layer.count * layer.problem.macs for layer in self.layers)
 
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "macs": self.macs,
+            "layers": [
+                {"name": layer.name, "kind": layer.kind, "count": layer.count, "problem": layer.problem.to_dict()} for layer in self.layers
+            ],
+            "left_out": [list(entry) for entry in self.left_out],
+        }
+
 
 def merge(name: str, layers: Iterable[Problem | Layer], source: str, left_out: Iterable[tuple[str, int]] = ()) -> Network:
     """The network of these layers in order; equal ones become one layer, named after the first, with a count."""

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baco.search.candidates import Table
-from baco.search.choice import Combination, least_product
+from baco.search.choice import Combination, least
+from baco.search.goals import UNITS, Goal
 from baco.search.spaces import Limits
 
 numbers = st.integers(1, 50)
@@ -21,14 +22,16 @@ def every(figures):
 
 
 @settings(max_examples=200)
-@given(st.lists(st.lists(st.tuples(numbers, numbers), min_size=4, max_size=4), min_size=1, max_size=4))
-def test_least_product_is_the_least(layers):
+@given(st.lists(st.lists(st.tuples(numbers, numbers), min_size=4, max_size=4), min_size=1, max_size=4), st.sampled_from(list(UNITS)))
+def test_least_is_the_least(layers, objective):
     points = np.array(layers, float)
-    best, bound = least_product(points[..., 0], points[..., 1])
     each = np.arange(len(points))
-    least = min(points[each, rows, 0].sum() * points[each, rows, 1].sum() for rows in map(list, every(points)))
-    assert best.product == pytest.approx(least)
-    assert bound == pytest.approx(least)
+    totals = [(points[each, rows, 0].sum(), points[each, rows, 1].sum()) for rows in map(list, every(points))]
+    goal = Goal(objective)
+    best, bound = least(points[..., 0], points[..., 1], goal)
+    lowest = min(goal.value(*point) for point in totals)
+    assert goal.value(*best.point) == pytest.approx(lowest)
+    assert bound == pytest.approx(lowest)
 
 
 @settings(max_examples=60)
@@ -38,10 +41,10 @@ def test_branch_and_bound_finds_the_best_hardware(layers, count):
     tables = [Table(f, np.zeros((len(f), 10), np.int64), ("NPQKCRS",)) for f in figures]
     combination = Combination(tables, [count] * len(tables), 4, Limits())
     found, bound = combination.best(gap=0.0)
-    least = min(combination.least_hardware(np.array(rows)).edp for rows in every(figures))
-    assert found.edp == pytest.approx(least)
-    assert bound <= least * (1 + 1e-9)
-    assert combination.quick_bound() <= least * (1 + 1e-9)
+    lowest = min(combination.least_hardware(np.array(rows)).value for rows in every(figures))
+    assert found.value == pytest.approx(lowest)
+    assert bound <= lowest * (1 + 1e-9)
+    assert combination.quick_bound() <= lowest * (1 + 1e-9)
 
 
 def test_an_incumbent_that_is_better_stays():

@@ -121,7 +121,7 @@ def test_wrong_options_are_refused_before_the_search(tmp_path):
         explore("resnet-50")
     with pytest.raises(InvalidSearch, match=r"budget: must be at least 18, one mapping of each of 6 layers, but is 3\."):
         explore(NETWORK, budget=3)
-    with pytest.raises(InvalidSearch, match="max_dim: must be at least 2, the smallest array of the gemmini space, but is 1"):
+    with pytest.raises(InvalidSearch, match=r"max_dim: leaves no room for the smallest array of the gemmini space: it is 1\."):
         explore(NETWORK, max_dim=1)
     (tmp_path / "file").write_text("")
     asked = []
