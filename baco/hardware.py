@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from baco.errors import BacoError
 
@@ -158,6 +160,45 @@ class GemminiConfig:
             raise InvalidHardware("", f"is not valid JSON: {error}.") from error
         return cls.from_dict(fields)
 
+    @classmethod
+    def from_yaml(cls, text: str) -> GemminiConfig:
+        """The configuration in a YAML text of plain ``field: value`` lines."""
+        fields: dict[str, object] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            line = re.sub(r"(^|\s)#.*", "", line).strip()
+            if not line or line == "---":
+                continue
+            match = re.fullmatch(r"(\w+):\s+(.+)", line)
+            if match is None:
+                raise InvalidHardware("", f"line {number} of the YAML is {line!r}; plain lines of the form `dim: 16` are read.")
+            try:
+                fields[match[1]] = json.loads(match[2])
+            except ValueError:
+                fields[match[1]] = match[2].strip("'\"")
+        return cls.from_dict(fields)
+
+    @classmethod
+    def from_params_h(cls, text: str) -> GemminiConfig:
+        """The configuration in a `gemmini_params.h`, as the generator and :meth:`to_params_h` write it; what it does not say is default.
+
+        Raises:
+            InvalidHardware: if it lacks a size, or breaks a rule.
+        """
+        defined = dict(re.findall(r"^\s*#\s*define\s+(\w+)\s*(.*?)\s*$", text, re.MULTILINE))
+        values = {}
+        for name in ("DIM", "BANK_NUM", "BANK_ROWS", "ACC_ROWS", "MAX_BYTES"):
+            if not defined.get(name, "").isdecimal():
+                raise InvalidHardware("", f"the header does not define {name} as a number; gemmini_params.h of Gemmini's generator does.")
+            values[name] = int(defined[name])
+        return cls(
+            dim=values["DIM"],
+            scratchpad_banks=values["BANK_NUM"],
+            scratchpad_bytes=values["BANK_NUM"] * values["BANK_ROWS"] * values["DIM"],
+            accumulator_bytes=values["ACC_ROWS"] * values["DIM"] * 4,
+            dma_max_bytes=values["MAX_BYTES"],
+            full_width_stores="ACC_READ_FULL_WIDTH" in defined,
+        )
+
     def to_params_h(self) -> str:
         """`gemmini_params.h` for C programs written against the vendor's `gemmini.h`."""
         return _PARAMS_H.format(
@@ -169,6 +210,7 @@ class GemminiConfig:
             max_block_len=max(1, self.dma_max_bytes // self.dim),
             # Written as a number: as the expression MAX_BYTES/(DIM*4) it becomes 0 at DIM 32 and Spike's loop_conv_ws never ends.
             max_block_len_acc=max(1, self.dma_max_bytes // (4 * self.dim)),
+            full_width="#define ACC_READ_FULL_WIDTH\n" if self.full_width_stores else "",
         )
 
 
@@ -202,6 +244,29 @@ def preset(name: str) -> GemminiConfig:
         return PRESETS[name]
     except KeyError:
         raise InvalidHardware("preset", f"there is no preset {name!r}; the presets are {', '.join(sorted(PRESETS))}.") from None
+
+
+def read_hardware(name: str) -> GemminiConfig:
+    """A configuration by a preset's name, or from a file: .json, .yaml, .yml, or .h for a `gemmini_params.h`.
+
+    Raises:
+        InvalidHardware: if there is no such preset, or the file cannot be read or describes no machine.
+    """
+    readers = {
+        ".json": GemminiConfig.from_json,
+        ".yaml": GemminiConfig.from_yaml,
+        ".yml": GemminiConfig.from_yaml,
+        ".h": GemminiConfig.from_params_h,
+    }
+    path = Path(name)
+    if path.suffix not in readers:
+        return preset(name)
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InvalidHardware("", f"{name} cannot be read: {reason}.") from None
+    return readers[path.suffix](text)
 
 
 _PARAMS_H = """\
@@ -266,8 +331,7 @@ static inline int32_t baco_scale_to_int8(int32_t x, float scale) {{
 #define ACC_SCALE_EXP_BITS 8
 #define ACC_SCALE_SIG_BITS 24
 #define ACC_READ_SMALL_WIDTH
-#define ACC_READ_FULL_WIDTH
-#define HAS_FIRST_LAYER_OPTIMIZATIONS
+{full_width}#define HAS_FIRST_LAYER_OPTIMIZATIONS
 
 #endif // GEMMINI_PARAMS_H
 """

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baco.errors import BacoError
-from baco.hardware import KIB, PRESETS, GemminiConfig, InvalidHardware, preset
+from baco.hardware import KIB, PRESETS, GemminiConfig, InvalidHardware, preset, read_hardware
 from baco.toolchain import RISCV_TARGET, zig
 
 
@@ -126,6 +126,7 @@ def configurations() -> st.SearchStrategy[GemminiConfig]:
             accumulator_bytes=accumulator_banks * 4 * dim * dim * draw(st.integers(1, 40)),
             dram_latency=draw(st.integers(1, 400)),
             weight_stationary_only=draw(st.booleans()),
+            full_width_stores=draw(st.booleans()),
         )
 
     return build()
@@ -202,3 +203,28 @@ def test_parameters_header_compiles_to_the_same_machine(config: GemminiConfig, t
 def test_presets_are_listed_by_name() -> None:
     assert all(name == name.lower() and isinstance(config, GemminiConfig) for name, config in PRESETS.items())
     assert json.loads(PRESETS["gemmini-default"].to_json())["dim"] == 16
+
+
+@pytest.mark.parametrize("config", [*PRESETS.values(), GemminiConfig(dim=4), GemminiConfig(dim=32, dma_max_bytes=32)])
+def test_a_header_gives_the_machine_back(config: GemminiConfig) -> None:
+    back = GemminiConfig.from_params_h(config.to_params_h())
+    for field in ("dim", "scratchpad_bytes", "scratchpad_banks", "accumulator_bytes", "dma_max_bytes", "full_width_stores"):
+        assert getattr(back, field) == getattr(config, field)
+
+
+def test_machines_from_files(tmp_path: Path) -> None:
+    lean = PRESETS["gemmini-lean"]
+    texts = {"m.json": lean.to_json(), "m.yaml": "# lean\n" + "".join(f"{k}: {json.dumps(v)}\n" for k, v in lean.to_dict().items())}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        assert read_hardware(str(tmp_path / name)) == lean
+    (tmp_path / "m.h").write_text(lean.to_params_h())
+    assert read_hardware(str(tmp_path / "m.h")) == GemminiConfig(full_width_stores=False)
+    (tmp_path / "m.yml").write_text("dim:\n  - 16\n")
+    with pytest.raises(InvalidHardware, match=r"line 1 of the YAML is 'dim:'; plain lines"):
+        read_hardware(str(tmp_path / "m.yml"))
+    (tmp_path / "m.h").write_text("#define DIM (16)\n")
+    with pytest.raises(InvalidHardware, match="the header does not define DIM as a number"):
+        read_hardware(str(tmp_path / "m.h"))
+    with pytest.raises(InvalidHardware, match=r"none\.json cannot be read: No such file or directory\."):
+        read_hardware("none.json")

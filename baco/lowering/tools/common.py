@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baco.hardware import GemminiConfig, preset
+from baco.hardware import GemminiConfig, read_hardware
 from baco.lowering.errors import CompilationError, PassFailure, SourceLocation
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def parse_module(text: str, file: str) -> ir.Module:
 
 
 def load_hardware(name: str) -> GemminiConfig:
-    """A preset, or the configuration in a JSON file."""
-    return GemminiConfig.from_json(read_text(name)) if name.endswith(".json") else preset(name)
+    """A preset, or the configuration in a file; see :func:`baco.hardware.read_hardware`."""
+    return read_hardware(name)
 
 
 class Parser(argparse.ArgumentParser):
