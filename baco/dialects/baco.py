@@ -24,6 +24,10 @@ I64 = ir.IntegerType[64]
 Axes = Any
 """A DenseI64ArrayAttr, which the bindings cannot yet name in a constraint; :func:`_axes` checks it."""
 
+DATAFLOW = "dataflow"
+"""The attribute of a product that says what stays in the array, where somebody minds."""
+WEIGHT_STATIONARY, OUTPUT_STATIONARY = DATAFLOWS = ("weight_stationary", "output_stationary")
+
 ACTIVATIONS = ("none", "relu")
 """What the store path can apply besides the scale."""
 
@@ -203,7 +207,7 @@ class Zeros(Verified, name="zeros"):
 
 
 class Dot(Verified, name="dot"):
-    """``a @ b + acc``: int8 blocks with int32 sums, or float32 throughout."""
+    """``a @ b + acc``: int8 blocks with int32 sums, or float32 throughout. It may have a `dataflow`, one of :data:`DATAFLOWS`."""
 
     result: ext.Result[Any]
     a: ext.Operand[Any]
@@ -218,6 +222,9 @@ class Dot(Verified, name="dot"):
         elements = tuple(str(t.element_type) for t in (a, b, acc))
         require(elements in (("i8", "i8", "i32"), ("f32", "f32", "f32")), self, "multiplies i8 blocks into an i32 block, or f32 into f32")
         require(self.result.type == acc, self, "gives the type of its accumulator")
+        if DATAFLOW in self.attributes:
+            hint = ir.StringAttr(self.attributes[DATAFLOW]).value
+            require(hint in DATAFLOWS, self, f"dataflow is one of {', '.join(DATAFLOWS)}, not {hint}")
 
 
 class Requantise(Verified, name="requantise"):

@@ -93,9 +93,9 @@ def integer(value: object, what: str) -> Scalar:
 def as_block(value: object) -> Block:
     """A block, or the product of two as one."""
     if isinstance(value, Product):
-        from baco.lang.blocks import dot, zeros
+        from baco.lang.blocks import accumulated, zeros
 
-        return dot(value.a, value.b, zeros(value.shape, value.dtype))
+        return accumulated(value, zeros(value.shape, value.dtype))
     require(isinstance(value, Block), f"this must be a block, not a {describe(value)}.")
     return value
 

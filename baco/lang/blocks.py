@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
@@ -189,13 +190,37 @@ def dot(
         f"bl.dot: the left block is {a.shape[0]}x{a.shape[1]} and the right one {b.shape[0]}x{b.shape[1]}; "
         f"{a.shape[1]} columns do not meet {b.shape[0]} rows.",
     )
-    if acc is None:
-        return product
+    return product if acc is None else accumulated(product, acc)
+
+
+def accumulated(product: Product, acc: object) -> Block:
+    """``acc + dot(a, b)`` as one operation."""
     total = as_block(acc)
     require(total.dtype is product.dtype, f"bl.dot accumulates into {product.dtype}, but acc is a {describe(total)}.")
     size = _by(product.shape)
     require(total.shape == product.shape, f"bl.dot gives a {size} block, but acc is a {describe(total)}.")
-    return Block(product.dtype, product.shape, dialect.Dot(total.value.type, a.value, b.value, total.value).result)
+    op = dialect.Dot(total.value.type, product.a.value, product.b.value, total.value)
+    if product.dataflow:
+        op.operation.attributes[dialect.DATAFLOW] = ir.StringAttr.get(product.dataflow)
+    return Block(product.dtype, product.shape, op.result)
+
+
+def gemmini_dot(
+    input: object,
+    other: object,
+    acc: object = None,
+    transpose_a: object = False,
+    transpose_b: object = False,
+    dataflow: object = None,
+) -> Block | Product:
+    for name, flag in (("transpose_a", transpose_a), ("transpose_b", transpose_b)):
+        require(isinstance(flag, bool), f"{name} must be True or False at compile time, not {describe(flag)}.")
+    known = dataflow is None or dataflow in dialect.DATAFLOWS
+    require(known, f"dataflow is {' or '.join(map(repr, dialect.DATAFLOWS))}, or None to leave it open, not {dataflow!r}.")
+    a, b = (trans(v) if swapped else as_block(v) for v, swapped in ((input, transpose_a), (other, transpose_b)))
+    require(a.dtype is int8 and b.dtype is int8, f"bl.gemmini.dot multiplies int8 blocks, not a {describe(a)} and a {describe(b)}.")
+    product = replace(dot(a, b), dataflow=dataflow)
+    return product if acc is None else accumulated(product, acc)
 
 
 def _by(shape: Sequence[int]) -> str:
@@ -206,7 +231,7 @@ def added_product(left: object, right: object) -> Block | None:
     """``acc + dot(a, b)`` as one accumulating product, where it is one."""
     for product, acc in ((right, left), (left, right)):
         if isinstance(product, Product) and isinstance(acc, (Block, Product)) and (acc.dtype, acc.shape) == (product.dtype, product.shape):
-            return dot(product.a, product.b, as_block(acc))
+            return accumulated(product, acc)
     return None
 
 

@@ -340,6 +340,19 @@ def dot(
 
 
 @meaning
+def gemmini_dot(
+    input: Any, other: Any, acc: Any = None, transpose_a: Any = False, transpose_b: Any = False, dataflow: str | None = None
+) -> Block:
+    for name, flag in (("transpose_a", transpose_a), ("transpose_b", transpose_b)):
+        require(isinstance(flag, bool), f"{name} must be True or False at compile time, not {describe(flag)}.")
+    known = dataflow in (None, "weight_stationary", "output_stationary")
+    require(known, f"dataflow is 'weight_stationary' or 'output_stationary', or None to leave it open, not {dataflow!r}.")
+    a, b = (_block(v).T if swapped else _block(v) for v, swapped in ((input, transpose_a), (other, transpose_b)))
+    require(a.dtype is int8 and b.dtype is int8, f"bl.gemmini.dot multiplies int8 blocks, not a {describe(a)} and a {describe(b)}.")
+    return values.dot(a, b, acc)
+
+
+@meaning
 def requantise(value: Any, scale: Any = 1.0, relu: bool = False) -> Block:
     block = _block(value)
     require(block.dtype is int32, f"bl.gemmini.requantise takes an int32 block, not a {describe(block)}.")

@@ -434,6 +434,26 @@ class gemmini:
 
     @staticmethod
     @builtin
+    def gemmini_dot(
+        input: Any, other: Any, acc: Any = None, transpose_a: bool = False, transpose_b: bool = False, dataflow: str | None = None
+    ) -> Any:
+        """``bl.dot`` of two int8 blocks, saying how the array does it; ``acc += bl.gemmini.dot(a, b)`` works as well.
+
+        `transpose_a` and `transpose_b` take a block with its dimensions swapped, as ``bl.trans`` does: one of them is transposed on its
+        way into the array, where the hardware has its transposer (``weight_stationary_only`` is false), else on the host core.
+
+        `dataflow` is a hint: "weight_stationary" keeps a DIM x DIM tile of `other` in the array while rows of `input` stream past, and adds
+        each partial sum in the accumulator; it is what the compiler does anyway. "output_stationary" keeps a tile of sums in the array
+        while the whole depth of the blocks streams past, and touches the accumulator once. Results are the same, as long as the
+        sums of one product stay below 2**19: Gemmini's array has 20 bits for them, its simulators 32. A hint that the hardware, or a
+        transposition, does not allow is dropped with a remark.
+        """
+
+    dot = gemmini_dot
+    del gemmini_dot  # the name of its meaning, since that of bl.dot is another
+
+    @staticmethod
+    @builtin
     def max_pool(input: Any, image: Sequence[int], size: int, stride: int | None = None, padding: int | Sequence[int] = 0) -> Any:
         """The highest pixel of each window of an int8 image, channel by channel, on the image's way out to DRAM.
 

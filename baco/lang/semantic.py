@@ -42,7 +42,7 @@ from baco.lang.arithmetic import (
     unary,
     where,
 )
-from baco.lang.blocks import arange, dot, full, max, max_pool, min, permute, relu, requantise, sum, trans, zeros, zeros_like
+from baco.lang.blocks import arange, dot, full, gemmini_dot, max, max_pool, min, permute, relu, requantise, sum, trans, zeros, zeros_like
 from baco.lang.errors import SemanticError
 from baco.lang.pointers import (
     FACTS,
@@ -80,6 +80,7 @@ __all__ = [
     "expand_dims",
     "floor",
     "full",
+    "gemmini_dot",
     "integer",
     "load",
     "log",

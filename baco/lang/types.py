@@ -126,6 +126,8 @@ class Product:
 
     a: Block
     b: Block
+    dataflow: str | None = None
+    """What stays in the array, if the kernel says."""
 
     @property
     def dtype(self) -> DType:

@@ -139,6 +139,7 @@ class _Walk:
         self.shrink: dict[int, int] = {}
         self.preloaded: tuple[_Operand, _Operand] | None = None
         self.pooling: Pooling | None = None
+        self.weight_stationary = True
         self.loop_configs: dict[str, Fields] = {}
         """The last fields of each configuration of a loop instruction."""
         frame: dict[int, Value] = {}
@@ -321,8 +322,7 @@ def _over_range(first: int, last: int, bit: int, some: Callable[[int, int], Coun
 
 
 def _config_ex(walk: _Walk, node: Node) -> Counter:
-    if node.attributes["dataflow"] != 1:
-        raise CannotAnalyse("output-stationary kernels are not analysed; run the kernel to count it.", SourceLocation.of(node.location))
+    walk.weight_stationary = node.attributes["dataflow"] == 1
     return Counter()
 
 
@@ -386,14 +386,21 @@ def _compute(preloaded: bool) -> Callable[[_Walk, Node], Counter]:
         a, bias = walk.operand(fields, "a"), walk.operand(fields, "bd")
         walk.preloaded = None
         counts: Counter = Counter()
-        if preloaded and weights.real:
-            counts["reads", "scratchpad", "weights"] += weights.words
-            counts["writes", "registers", "weights"] += weights.words
-        counts["reads", "scratchpad", "inputs"] += a.words * a.real + bias.words * bias.real
+        counts["reads", "scratchpad", "inputs"] += a.words * a.real
+        if not walk.weight_stationary:  # what was preloaded are sums, and the second operand is B
+            counts["reads", "scratchpad", "inputs"] += weights.words * (preloaded and weights.real)
+            if a.real and bias.real:
+                counts["macs"] += a.words * bias.columns
+                counts["reads", "scratchpad", "weights"] += bias.words
+        else:
+            counts["reads", "scratchpad", "inputs"] += bias.words * bias.real
+            if preloaded and weights.real:
+                counts["reads", "scratchpad", "weights"] += weights.words
+                counts["writes", "registers", "weights"] += weights.words
+            if c.real:
+                counts["macs"] += a.words * c.columns
+                counts["reads", "registers", "weights"] += a.words * c.columns
         if c.real:
-            macs = a.words * c.columns
-            counts["macs"] += macs
-            counts["reads", "registers", "weights"] += macs
             accumulator = c.flags & isa.ACCUMULATOR_BIT
             counts[("writes", "accumulator", "outputs") if accumulator else ("writes", "scratchpad", "inputs")] += c.words
             counts["reads", "accumulator", "outputs"] += c.words if accumulator and c.flags & isa.ACCUMULATE_BIT else 0

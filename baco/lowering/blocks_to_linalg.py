@@ -18,15 +18,24 @@ from __future__ import annotations
 import math as math_
 from collections.abc import Callable, Sequence
 
+from baco.dialects import baco
+from baco.dialects.baco import DATAFLOW
 from baco.dialects.mlir import arith, bufferization, ir, linalg, math, tensor
 from baco.dialects.pooling import Pooling
+from baco.lowering.passes import location_of
 from baco.lowering.rebuild import Handler, Rebuilder, constant
+from baco.lowering.remarks import add_remark
 
 REQUANTISE = "baco.requantise"
 """Marks the linalg.generic that is a requantisation: its body says the arithmetic, the attribute that the store path does it."""
 
 TRANSPOSED = "baco.transposed"
 """Marks a linalg.generic that swaps the two dimensions of a block."""
+
+OUTPUT_STATIONARY = "baco.output_stationary"
+"""Marks a product whose sums stay in the array until the whole depth of its blocks has streamed past."""
+SAFE_DEPTH = 32
+"""As many products of two int8 numbers can sum to 2**19, which 20 bits do not hold (GEMMINI_ISA.md section 9.1)."""
 
 MAX_POOL = "baco.max_pool"
 """Marks the linalg.generic that is a max pooling: its body says the arithmetic, the attribute the geometry for the store path."""
@@ -216,18 +225,41 @@ def _zeros(r: Rebuilder, op: ir.OpView) -> None:
 
 
 def _dot(r: Rebuilder, op: ir.OpView) -> None:
-    """A product; one operand of it may be transposed, by the array's own transposer."""
+    """A product; operands of it may be transposed, by the array's own transposer: one if weights stay in the array, the left one or both
+    if sums do (GEMMINI_ISA.md section 7.1)."""
     a, b, acc = r[op.a], r[op.b], r[op.acc]
     m, n, k = (ir.AffineExpr.get_dim(d) for d in range(3))
     maps = [[m, k], [k, n], [m, n]]
-    if r.has_transposer and _source_of_transpose(b) is not None:
+    swap_a, swap_b = (r.has_transposer and _source_of_transpose(v) is not None for v in (a, b))
+    outputs_stay = _outputs_stay(r, op, swap_b and not swap_a)
+    if swap_b:
         b, maps[1] = _source_of_transpose(b), [n, k]
-    elif r.has_transposer and _source_of_transpose(a) is not None:
+    if swap_a and (outputs_stay or not swap_b):
         a, maps[0] = _source_of_transpose(a), [k, m]
     attribute = ir.ArrayAttr.get([ir.AffineMapAttr.get(ir.AffineMap.get(3, 0, e)) for e in maps])
     product = linalg.MatmulOp([acc.type], [a, b], [acc], indexing_maps=attribute)
     linalg.fill_builtin_region(product.operation)
+    if outputs_stay:
+        product.operation.attributes[OUTPUT_STATIONARY] = ir.UnitAttr.get()
     r.values[op.result] = product.results[0]
+
+
+def _outputs_stay(r: Rebuilder, op: ir.OpView, only_b_transposed: bool) -> bool:
+    """Whether a product is to keep its sums in the array, and can; remarks say why not, and what to look out for."""
+    hint = DATAFLOW in op.attributes and ir.StringAttr(op.attributes[DATAFLOW]).value == baco.OUTPUT_STATIONARY
+    if not hint or str(ir.RankedTensorType(op.acc.type).element_type) != "i32":
+        return False
+    if not r.has_transposer:
+        reason = "this hardware has no output-stationary dataflow; this product is weight-stationary"
+    elif only_b_transposed:
+        reason = "an output-stationary product cannot transpose its right operand alone; this one is weight-stationary"
+    else:
+        depth = ir.RankedTensorType(op.a.type).shape[1]
+        if depth >= SAFE_DEPTH:
+            add_remark(r.module, location_of(op), f"sums of {depth} products stay in the array, whose 20 bits wrap at 2**19 on hardware")
+        return True
+    add_remark(r.module, location_of(op), reason)
+    return False
 
 
 def _source_of_transpose(block: ir.Value) -> ir.Value | None:

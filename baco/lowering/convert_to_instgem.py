@@ -10,9 +10,10 @@ After:
     "instgem.preload"(%b, %b_cols, %b_rows, %c, %c_cols, %c_rows)
     "instgem.compute_preloaded"(%a, %a_cols, %a_rows, %garbage, %bias_cols, %bias_rows)
 
-The code keeps to what every Gemmini does alike (GEMMINI_ISA.md section 9, "safe practice"): weight-stationary, results only in the
-accumulator, every preload with its compute, moves within the hardware's limits. Left operands use load configuration 0, right operands
-1, everything else 2, so that their strides need no reconfiguration in a loop. Pointers become i64 addresses.
+The code keeps to what every Gemmini does alike (GEMMINI_ISA.md section 9, "safe practice"): weight-stationary unless a kernel asks
+otherwise, results only in the accumulator, every preload with its compute, moves within the hardware's limits. Left operands use load
+configuration 0, right operands 1, everything else 2, so that their strides need no reconfiguration in a loop. Pointers become i64
+addresses.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from baco import isa
 from baco.dialects.mlir import DYNAMIC, arith, func, ir, llvm, memref
 from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
-from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE, pooling_of
+from baco.lowering.blocks_to_linalg import MAX_POOL, OUTPUT_STATIONARY, REQUANTISE, pooling_of
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import CompilationError, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape, slot_rows
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
-from baco.lowering.tile_to_dim import HOST, OVERWRITE, VIEWS, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
+from baco.lowering.tile_to_dim import ENDS_SUM, HOST, OVERWRITE, STARTS_SUM, VIEWS, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
 
 IDENTITY = isa.float_bits(1.0)
 
@@ -100,8 +101,9 @@ class _Converter(Rebuilder):
         super().__init__(_HANDLERS)
         self.config = config
         self.shared = read_and_written(kernel)
-        self.transposes = any(any(transposes(op)) for op in _operations(kernel) if op.operation.name == "linalg.matmul")
-        """Whether some products transpose an operand, so that each must say which."""
+        products = [op for op in _operations(kernel) if op.operation.name == "linalg.matmul"]
+        self.modes = any(any(transposes(op)) or OUTPUT_STATIONARY in op.operation.attributes for op in products)
+        """Whether some products transpose an operand or keep their sums in the array, so that each must say which."""
         self.views: dict[ir.Value, OnChip | InDram | None] = {}
         self.made_from: dict[ir.Value, ir.Value] = {}
         """By requantised block, the accumulator block that it is a view of."""
@@ -314,13 +316,30 @@ def _matmul(r: _Converter, op: ir.OpView) -> None:
     swap_a, swap_b = transposes(op)
     (m, n), k = ir.MemRefType(c.type).shape, ir.MemRefType(a.type).shape[0 if swap_a else 1]
     e = Emitter(r.config)
-    if r.transposes:
+    if OUTPUT_STATIONARY in op.operation.attributes:
+        _output_stationary(r, op, (m, n, k))
+        return
+    if r.modes:
         e.config_ex(transpose_a=swap_a, transpose_b=swap_b)
     reuse = WEIGHTS_IN_ARRAY in op.operation.attributes
     accumulate = 0 if OVERWRITE in op.operation.attributes else isa.ACCUMULATE_BIT
-    weights = (isa.GARBAGE, r.config.dim, r.config.dim) if reuse else (_local(e, r.views[b], r.config), n, k)
+    weights = e.nothing if reuse else (_local(e, r.views[b], r.config), n, k)
     e.preload(weights, (_local(e, r.views[c], r.config, accumulate), n, m))
     e.compute((_local(e, r.views[a], r.config), k, m), preloaded=not reuse)
+
+
+def _output_stationary(r: _Converter, op: ir.OpView, sizes: tuple[int, int, int]) -> None:
+    """One step of a sum that stays in the array: preloading nothing clears the sums before the first step and keeps them before the
+    others, and only the last step names a result, as hardware lets sums out only when the array changes hands (section 7.8)."""
+    a, b, c = op.operation.operands
+    (m, n, k), marks, e = sizes, op.operation.attributes, Emitter(r.config)
+    swap_a, swap_b = transposes(op)
+    if STARTS_SUM in marks:
+        e.config_ex(transpose_a=swap_a, transpose_b=swap_b, output_stationary=True)
+    accumulate = 0 if OVERWRITE in marks else isa.ACCUMULATE_BIT
+    e.preload(e.nothing, (_local(e, r.views[c], r.config, accumulate), n, m) if ENDS_SUM in marks else e.nothing)
+    left, right = ((_local(e, r.views[v], r.config), *size) for v, size in ((a, (k, m)), (b, (n, k))))
+    e.compute(left, right, preloaded=STARTS_SUM in marks)
 
 
 def _generic(r: _Converter, op: ir.OpView) -> None:

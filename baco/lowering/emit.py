@@ -108,9 +108,9 @@ class Emitter(Arithmetic):
     def fence(self) -> None:
         instgem.Fence()
 
-    def config_ex(self, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
-        flags = {"transpose_a": int(transpose_a), "transpose_b": int(transpose_b)}
-        self.instruction("config_ex", dataflow=1, a_stride=1, c_stride=1, acc_scale=isa.float_bits(1.0), **flags)
+    def config_ex(self, *, transpose_a: bool = False, transpose_b: bool = False, output_stationary: bool = False) -> None:
+        flags = {"transpose_a": int(transpose_a), "transpose_b": int(transpose_b), "dataflow": int(not output_stationary)}
+        self.instruction("config_ex", a_stride=1, c_stride=1, acc_scale=isa.float_bits(1.0), **flags)
 
     def config_ld(self, *, load_id: int, dram_stride: Quantity, block_stride: Quantity) -> None:
         self.instruction(
@@ -130,8 +130,13 @@ class Emitter(Arithmetic):
     def preload(self, weights: Local, c: Local) -> None:
         self.instruction("preload", bd=weights[0], bd_cols=weights[1], bd_rows=weights[2], c=c[0], c_cols=c[1], c_rows=c[2])
 
-    def compute(self, a: Local, *, preloaded: bool) -> None:
-        """Multiply without a bias; the bias operand is garbage of the array's size, as every preset hard-wires it."""
+    def compute(self, a: Local, b: Local | None = None, *, preloaded: bool) -> None:
+        """Multiply. With weights in the array `b` would be a bias: garbage of the array's size, as every preset hard-wires it."""
         name = "compute_preloaded" if preloaded else "compute_accumulated"
-        dim = self.config.dim
-        self.instruction(name, a=a[0], a_cols=a[1], a_rows=a[2], bd=isa.GARBAGE, bd_cols=dim, bd_rows=dim)
+        b = b or self.nothing
+        self.instruction(name, a=a[0], a_cols=a[1], a_rows=a[2], bd=b[0], bd_cols=b[1], bd_rows=b[2])
+
+    @property
+    def nothing(self) -> Local:
+        """An operand that is not there, of the array's size."""
+        return isa.GARBAGE, self.config.dim, self.config.dim

@@ -105,6 +105,7 @@ def run(module: ir.Module) -> None:
     types = [_buffer_type(t, space) for t in old.type.inputs] + [i64] * len(GRID_ARGUMENTS)
     new = new_function(old, types, [*argument_names(old), *GRID_ARGUMENTS])
     rebuilder = Rebuilder(_HANDLERS)
+    rebuilder.module = module
     rebuilder.grid = new.arguments[len(old.arguments) :]
     # Presets without the output-stationary dataflow are built without the transposer.
     rebuilder.has_transposer = not get_hardware(module).weight_stationary_only

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, ir
 from baco.lowering.block_loads import nested
-from baco.lowering.blocks_to_linalg import REQUANTISE
+from baco.lowering.blocks_to_linalg import OUTPUT_STATIONARY, REQUANTISE
 from baco.lowering.emit import Quantity
 from baco.lowering.errors import SourceLocation
 from baco.lowering.passes import location_of
@@ -94,6 +94,8 @@ class _Finder:
         self.product = product.operation
         self.body = product.operation.block
         parent = self.body.owner
+        if OUTPUT_STATIONARY in self.product.attributes:
+            raise self.refusal("it keeps its sums in the array, and the instruction weights")
         a, b, c = product.operation.operands
         for value in (a, b, c):
             if not _is_alloc(value):

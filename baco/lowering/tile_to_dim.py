@@ -14,6 +14,8 @@ A tile of B is loaded into the array once and every tile of A that meets it stre
 others are marked. Copies and fills are cut to the moves the DMA takes: DIM rows, and as many columns as one row may have
 (GEMMINI_ISA.md section 10). The block stride of stores is fixed, so that int8 stores take several DIM-wide column blocks at a time only
 from blocks in the layout that has it ("tiles"; see :mod:`baco.lowering.choose_layouts`); the others go one column block at a time.
+Of a product marked ``baco.output_stationary`` a tile of sums stays in the array while the whole depth streams past: the depth is then
+the innermost loop, and the products that start and end a sum are marked.
 A product marked ``baco.overwrite`` writes its sums over what is there: its first tiles along the depth do, the others add to them.
 """
 
@@ -24,13 +26,15 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
-from baco.lowering.blocks_to_linalg import MAX_POOL
+from baco.lowering.blocks_to_linalg import MAX_POOL, OUTPUT_STATIONARY
 from baco.lowering.errors import CompilationError
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.place_in_memories import LAYOUT, TILES
 from baco.lowering.rebuild import constant, known
 
 WEIGHTS_IN_ARRAY = "baco.weights_in_array"
+STARTS_SUM, ENDS_SUM = "baco.starts_sum", "baco.ends_sum"
+"""Mark the first and the last of the products whose sums stay in the array: it starts from zeros, and its sums leave."""
 OVERWRITE = "baco.overwrite"
 """Marks a product whose sums replace the accumulator block instead of adding to it."""
 HOST = "baco.host"
@@ -156,27 +160,38 @@ def _tile_matmul(op: ir.OpView, config: GemminiConfig) -> None:
     (m, n), k = ir.MemRefType(c.type).shape, ir.MemRefType(a.type).shape[0 if swap_a else 1]
     dim, maps = config.dim, op.operation.attributes["indexing_maps"]
 
-    def tile(rows: Extent, depth: Extent, cols: Extent, loaded: bool, overwrite: bool) -> None:
+    def tile(rows: Extent, depth: Extent, cols: Extent, *marks: str) -> None:
         left = tile_view(a, depth, rows) if swap_a else tile_view(a, rows, depth)
         right = tile_view(b, cols, depth) if swap_b else tile_view(b, depth, cols)
         product = linalg.MatmulOp([], [left, right], [tile_view(c, rows, cols)], indexing_maps=maps)
         linalg.fill_builtin_region(product.operation)
-        if loaded:
-            product.operation.attributes[WEIGHTS_IN_ARRAY] = ir.UnitAttr.get()
-        if overwrite:
-            product.operation.attributes[OVERWRITE] = ir.UnitAttr.get()
+        for mark in marks:
+            product.operation.attributes[mark] = ir.UnitAttr.get()
 
-    def run_of(depth: Extent, cols: Extent, overwrite: bool) -> None:
-        tile(Extent(constant(0), min(dim, m)), depth, cols, False, overwrite)
-        _for_tiles(m, dim, lambda rows: tile(rows, depth, cols, True, overwrite), first=min(dim, m))
+    def run_of(depth: Extent, cols: Extent, *marks: str) -> None:
+        tile(Extent(constant(0), min(dim, m)), depth, cols, *marks)
+        _for_tiles(m, dim, lambda rows: tile(rows, depth, cols, WEIGHTS_IN_ARRAY, *marks), first=min(dim, m))
+
+    overwrite = (OVERWRITE,) if OVERWRITE in op.operation.attributes else ()
 
     def column(cols: Extent) -> None:
-        first = min(dim, k) if OVERWRITE in op.operation.attributes else 0
+        first = min(dim, k) if overwrite else 0
         if first:
-            run_of(Extent(constant(0), first), cols, True)
-        _for_tiles(k, dim, lambda depth: run_of(depth, cols, False), first=first)
+            run_of(Extent(constant(0), first), cols, *overwrite)
+        _for_tiles(k, dim, lambda depth: run_of(depth, cols), first=first)
 
-    _for_tiles(n, dim, column)
+    def sums(rows: Extent, cols: Extent) -> None:
+        last = (k - 1) // dim * dim
+        marks = (OUTPUT_STATIONARY, *overwrite)
+        if last:
+            tile(rows, Extent(constant(0), dim), cols, STARTS_SUM, *marks)
+            _for_tiles(last, dim, lambda depth: tile(rows, depth, cols, *marks), first=dim)
+        tile(rows, Extent(constant(last), k - last), cols, ENDS_SUM, *(() if last else (STARTS_SUM,)), *marks)
+
+    if OUTPUT_STATIONARY in op.operation.attributes:
+        _for_tiles(n, dim, lambda cols: _for_tiles(m, dim, lambda rows: sums(rows, cols)))
+    else:
+        _for_tiles(n, dim, column)
 
 
 def _tile_copy(op: ir.OpView, config: GemminiConfig) -> None:

@@ -156,7 +156,8 @@ class _State:
     configured: frozenset[str] = frozenset()
     pending: bool = False
     store: Node | None = None
-    """The config_st in force, where it is the same on every path."""
+    execute: Node | None = None
+    """The config_st and config_ex in force, where they are the same on every path."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,8 @@ _NEEDS = {
     "compute_accumulated": "config_ex",
     **{name: f"config_ld {i}" for name, i in _LOADS.items()},
 }
+_IN_FORCE = {"store": "instgem.config_st", "execute": "instgem.config_ex"}
+"""Configurations that say how later instructions are meant, by the field of the state that keeps them."""
 _LOOPS = ("instgem.loop_ws", "instgem.loop_conv_ws")
 """Instructions that choose rows of their own."""
 _STEADY = ("arith.addi", "arith.muli", "arith.index_cast", "arith.constant")
@@ -216,8 +219,8 @@ class _Instructions:
         return state
 
     def _node(self, node: Node, state: _State, *, sure: bool) -> _State:
-        if node.name in ("scf.for", "scf.while") and _sets_store(node):
-            state = replace(state, store=None)  # an iteration before may have set it
+        if node.name in ("scf.for", "scf.while"):  # an iteration before may have set them
+            state = replace(state, **{field: None for field, name in _IN_FORCE.items() if _sets(node, name)})
         if node.name == "scf.for":
             self._loop_frame(node)
             self._note_writes(node.regions[0])
@@ -231,8 +234,8 @@ class _Instructions:
             ends += [state] * (2 - len(ends))
             if ends[0].pending != ends[1].pending:
                 raise BrokenInvariant("a preload has its compute on one branch only.", SourceLocation.of(node.location))
-            store = ends[0].store if ends[0].store is ends[1].store else None
-            return _State(ends[0].configured & ends[1].configured, ends[0].pending, store)
+            store, execute = (getattr(ends[0], f) if getattr(ends[0], f) is getattr(ends[1], f) else None for f in _IN_FORCE)
+            return _State(ends[0].configured & ends[1].configured, ends[0].pending, store, execute)
         if node.name == "scf.while":
             for region in node.regions:
                 self._frame(region, {a: Unknown("carried") for a in region.arguments})
@@ -263,12 +266,13 @@ class _Instructions:
             key = f"{name} {node.attributes['load_id']}" if name == "config_ld" else name
             if name == "config_ld":
                 self.block_stride[node.attributes["load_id"]] = self._known(node.operands[0])
-            return replace(state, configured=state.configured | {key}, store=node if name == "config_st" else state.store)
+            in_force = {field: node for field, config in _IN_FORCE.items() if node.name == config}
+            return replace(state, configured=state.configured | {key}, **in_force)
         if name in _NEEDS and _NEEDS[name] not in state.configured:
             raise BrokenInvariant(f"{name} runs before {_NEEDS[name]} on some path to it.", place)
         self.anything_written |= node.name in _LOOPS
         for operand, reads in _OPERANDS.get(name, ()):
-            rows = self._rows(node, operand, sure, state.store)
+            rows = self._rows(node, operand, sure, state)
             if rows:
                 self._check_rows(name, operand, rows, reads, place)
             if not reads:
@@ -310,7 +314,7 @@ class _Instructions:
             self.anything_written |= node.name in _LOOPS
             for operand, reads in _OPERANDS.get(node.name.removeprefix("instgem."), ()):
                 if not reads:
-                    self._note(self._rows(node, operand, False), node, operand)
+                    self._note(self._rows(node, operand, False, _State()), node, operand)
 
     def _note(self, rows: _Rows | None, node: Node, operand: str) -> None:
         if rows:
@@ -337,16 +341,20 @@ class _Instructions:
             return None
         return found if isinstance(found, Interval) else None
 
-    def _rows(self, node: Node, operand: str, sure: bool, store: Node | None = None) -> _Rows | None:
+    def _rows(self, node: Node, operand: str, sure: bool, state: _State) -> _Rows | None:
         """The rows of an operand, as far as they are known without a run."""
-        fields = self._fields(node)
+        fields, name = self._fields(node), node.name.removeprefix("instgem.")
         address, count, columns = (self._range(fields[n]) for n in (operand, f"{operand}_rows", f"{operand}_cols"))
-        if node.name == "instgem.mvout":
-            if store is None:
+        if name == "mvout":
+            if state.store is None:
                 return None
-            pooling = Pooling.from_fields(store.attributes)
+            pooling = Pooling.from_fields(state.store.attributes)
             if pooling:  # its configuration says which rows it reads
                 count = None if pooling.last_pixel is None else number(pooling.last_pixel + 1)
+        elif operand in ("a", "bd"):
+            if state.execute is None:
+                return None
+            count = columns if _is_transposed(name, operand, state.execute) else count
         if address is None or count is None or columns is None or address.low == isa.GARBAGE:
             return None
         memory = ACCUMULATOR if address.low & isa.ACCUMULATOR_BIT else SCRATCHPAD
@@ -357,7 +365,6 @@ class _Instructions:
         if stride is None:
             return None
         last = address.high - flags + (count.high - 1) * stride
-        name = node.name.removeprefix("instgem.")
         blocks = -(-columns.high // self.config.dim)
         if blocks > 1:
             stride = self.config.dim if name == "mvout" else self.block_stride.get(_LOADS.get(name, -1))
@@ -374,16 +381,24 @@ class _Instructions:
         return origin[0].name in _STEADY and all(self._is_steady(v) for v in origin[0].operands)
 
 
-def _sets_store(node: Node) -> bool:
-    """Whether a config_st is inside a loop or branch."""
-    return any(inner.name == "instgem.config_st" or _sets_store(inner) for region in node.regions for inner in region.nodes)
+def _sets(node: Node, config: str) -> bool:
+    """Whether a configuration is inside a loop or branch."""
+    return any(inner.name == config or _sets(inner, config) for region in node.regions for inner in region.nodes)
+
+
+def _is_transposed(name: str, operand: str, execute: Node) -> bool:
+    """Whether an operand of an instruction is read by columns, so that its rows count its columns in memory."""
+    weights = "preload" if execute.attributes["dataflow"] == 1 else "compute"
+    if operand == "bd":
+        return bool(name.startswith(weights) and execute.attributes["transpose_b"])
+    return bool(operand == "a" and execute.attributes["transpose_a"])
 
 
 _OPERANDS: dict[str, tuple[tuple[str, bool], ...]] = {
     **dict.fromkeys(_LOADS, (("local", False),)),
     "mvout": (("local", True),),
     "preload": (("bd", True), ("c", False)),
-    "compute_preloaded": (("a", True),),
-    "compute_accumulated": (("a", True),),
+    "compute_preloaded": (("a", True), ("bd", True)),
+    "compute_accumulated": (("a", True), ("bd", True)),
 }
 """The local operands of each instruction, and whether it reads them."""
