@@ -184,7 +184,7 @@ class GemminiConfig:
         Raises:
             InvalidHardware: if it lacks a size, or breaks a rule.
         """
-        defined = dict(re.findall(r"^\s*#\s*define\s+(\w+)\s*(.*?)\s*$", text, re.MULTILINE))
+        defined = dict(re.findall(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]*(.*?)[ \t]*$", text, re.MULTILINE))
         values = {}
         for name in ("DIM", "BANK_NUM", "BANK_ROWS", "ACC_ROWS", "MAX_BYTES"):
             if not defined.get(name, "").isdecimal():
