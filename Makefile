@@ -65,8 +65,13 @@ $(RUNTIME): pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
 
+# Triton reads the kernels of the tests of baco.from_triton, which are skipped without it. It comes without its dependencies (it has none),
+# because PyTorch builds for GPUs pin an older one that they do not need here; it has no builds but for Linux.
+TRITON := triton==3.9.0
+
 $(DEV): pyproject.toml $(RUNTIME)
 	$(PIP) --editable '.[dev]'
+	@[ "$$(uname -s)" != Linux ] || $(PIP) --no-deps '$(TRITON)' || echo "note: no $(TRITON) here; the tests of baco.from_triton are skipped."
 	@touch $@
 
 $(BIN)/python:
