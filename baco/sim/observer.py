@@ -76,6 +76,11 @@ class Observer:
         """How many steps there were; those beyond the capacity were not taken down."""
         return self.native.count
 
+    @property
+    def left_out(self) -> int:
+        """How many steps were not taken down."""
+        return max(0, self.count - len(self._steps))
+
     def steps(self) -> Iterator[Step]:
         """The steps taken down, in order."""
         for at in range(min(self.count, len(self._steps))):
