@@ -25,10 +25,11 @@ from baco import isa
 from baco.dialects.mlir import DYNAMIC, arith, func, ir, llvm, memref
 from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
+from baco.lowering.block_loads import nested
 from baco.lowering.blocks_to_linalg import MAX_POOL, OUTPUT_STATIONARY, REQUANTISE, pooling_of
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import CompilationError, UnsupportedOperation
-from baco.lowering.passes import get_hardware, kernel_of, location_of, register
+from baco.lowering.passes import get_hardware, kernel_of, location_of, operations, register
 from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape, slot_rows
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
 from baco.lowering.tile_to_dim import ENDS_SUM, HOST, OVERWRITE, STARTS_SUM, VIEWS, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
@@ -101,7 +102,7 @@ class _Converter(Rebuilder):
         super().__init__(_HANDLERS)
         self.config = config
         self.shared = read_and_written(kernel)
-        products = [op for op in _operations(kernel) if op.operation.name == "linalg.matmul"]
+        products = [op for op in operations(kernel.entry_block) if op.operation.name == "linalg.matmul"]
         self.modes = any(any(transposes(op)) or OUTPUT_STATIONARY in op.operation.attributes for op in products)
         """Whether some products transpose an operand or keep their sums in the array, so that each must say which."""
         self.views: dict[ir.Value, OnChip | InDram | None] = {}
@@ -149,7 +150,7 @@ def buffer_at(address: ir.Value, element: ir.Type) -> ir.Value:
 
 def read_and_written(kernel: func.FuncOp) -> set[ir.Value]:
     """Arguments that the kernel both loads from and stores to. The hardware does not order such accesses: a fence must."""
-    copies = [op.operation.operands for op in _operations(kernel) if op.operation.name == "memref.copy"]
+    copies = [op.operation.operands for op in operations(kernel.entry_block) if op.operation.name == "memref.copy"]
     read = {root(source) for source, _ in copies if not is_on_chip(source)}
     written = {root(destination) for _, destination in copies if not is_on_chip(destination)}
     return read & written
@@ -369,24 +370,15 @@ def _check_untouched(op: ir.OpView, accumulator: ir.Value, result: ir.Value) -> 
             raise UnsupportedOperation(reason, location_of(op))
 
 
-def _operations(op: ir.OpView) -> Iterator[ir.OpView]:
-    """An operation and everything inside it."""
-    yield op
-    for region in op.operation.regions:
-        for block in region:
-            for inner in block.operations:
-                yield from _operations(inner)
-
-
 def _operands(op: ir.OpView) -> Iterator[ir.Value]:
     """Every buffer that an operation, or one inside it, takes."""
-    return (v for o in _operations(op) for v in o.operation.operands if isinstance(v.type, ir.MemRefType))
+    return (v for o in nested(op.operation) for v in o.operands if isinstance(v.type, ir.MemRefType))
 
 
 def _writes(op: ir.OpView) -> Iterator[ir.Value]:
     """The buffers that an operation, or one inside it, writes: destinations come last."""
     writers = ("memref.copy", "linalg.fill", "linalg.matmul", "linalg.generic")
-    return (o.operation.operands[len(o.operation.operands) - 1] for o in _operations(op) if o.operation.name in writers)
+    return (o.operands[len(o.operands) - 1] for o in nested(op.operation) if o.name in writers)
 
 
 def _unless_host(handler: Handler) -> Handler:

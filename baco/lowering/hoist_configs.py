@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baco.dialects.mlir import ir
-from baco.lowering.passes import kernel_of, register, run_passes
+from baco.lowering.passes import kernel_of, operations, register, run_passes
 
 _CONFIGS = ("instgem.config_ex", "instgem.config_ld", "instgem.config_st")
 Key = tuple[str, str]
@@ -81,12 +81,7 @@ def _drop_repeats(block: ir.Block) -> None:
 
 
 def _configs(block: ir.Block) -> Iterator[ir.OpView]:
-    for op in block.operations:
-        if op.operation.name in _CONFIGS:
-            yield op
-        for region in op.operation.regions:
-            for inner in region:
-                yield from _configs(inner)
+    return (op for op in operations(block) if op.operation.name in _CONFIGS)
 
 
 def _key(op: ir.OpView) -> Key:

@@ -58,6 +58,8 @@ def carry(loop: ir.OpView, initial: Sequence[ir.Value]) -> ir.OpView:
     operands = list(loop.operation.operands)
     with ir.InsertionPoint(loop), loop.location:
         new = scf.ForOp(*operands[:3], [*operands[3:], *initial])
+    for named in loop.operation.attributes:
+        new.operation.attributes[named] = loop.operation.attributes[named]
     body = body_of(loop)
     last = body.operations[len(body.operations) - 1]
     with ir.InsertionPoint(new.body), last.location:

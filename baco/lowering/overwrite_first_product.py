@@ -22,9 +22,8 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import arith, ir, scf
 from baco.lowering.block_loads import body_of, nested, surely_runs
-from baco.lowering.passes import kernel_of, register
+from baco.lowering.passes import kernel_of, operations, register
 from baco.lowering.rebuild import known
-from baco.lowering.split_host_work import operations
 from baco.lowering.tile_to_dim import HOST, OVERWRITE, root
 
 

@@ -7,7 +7,7 @@ The target machine travels with the program as the module attribute ``baco.hardw
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from baco.dialects.mlir import PassManager, context, func, ir
 from baco.hardware import GemminiConfig
@@ -130,6 +130,16 @@ def operations_named(module: ir.Module, *names: str) -> list[ir.Operation]:
 
     module.operation.walk(collect)
     return found
+
+
+def operations(block: ir.Block) -> Iterator[ir.OpView]:
+    """Every operation of a block and of the blocks inside it, in program order, but not what is inside a linalg operation."""
+    for op in block.operations:
+        yield op
+        if not op.operation.name.startswith("linalg."):
+            for region in op.operation.regions:
+                for inner in region:
+                    yield from operations(inner)
 
 
 def set_hardware(module: ir.Module, config: GemminiConfig) -> None:

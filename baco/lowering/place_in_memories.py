@@ -24,7 +24,7 @@ from baco.dialects.mlir import func, ir
 from baco.hardware import GemminiConfig
 from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE
 from baco.lowering.errors import OutOfResources, UnsupportedOperation
-from baco.lowering.passes import get_hardware, kernel_of, location_of, register
+from baco.lowering.passes import get_hardware, kernel_of, location_of, operations, register
 
 MEMORY, ROW, LAYOUT, ROWS = "baco.memory", "baco.row", "baco.layout", "baco.rows"
 LOOP_ROWS = "baco.loop_rows"
@@ -134,16 +134,7 @@ def rows_taken(blocks: Iterable[ir.OpView], dim: int) -> dict[str, int]:
 
 def allocations(kernel: func.FuncOp) -> Iterator[ir.OpView]:
     """The blocks a kernel allocates, in program order."""
-
-    def walk(block: ir.Block) -> Iterator[ir.OpView]:
-        for op in block.operations:
-            if op.operation.name == "memref.alloc":
-                yield op
-            for region in op.operation.regions:
-                for inner in region:
-                    yield from walk(inner)
-
-    yield from walk(kernel.entry_block)
+    return (op for op in operations(kernel.entry_block) if op.operation.name == "memref.alloc")
 
 
 def memory_of(op: ir.OpView) -> str:

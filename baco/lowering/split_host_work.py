@@ -20,14 +20,13 @@ Every statement that goes to the host is recorded as a remark.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from itertools import count
 
 from baco.dialects import instgem
 from baco.dialects.mlir import func, ir, linalg, memref
 from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
-from baco.lowering.passes import kernel_of, location_of, register
+from baco.lowering.passes import kernel_of, location_of, operations, register
 from baco.lowering.pooled_stores import is_pooling, name_images, on_host, store_whole_images
 from baco.lowering.remarks import add_remark
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
@@ -45,16 +44,6 @@ def run(module: ir.Module) -> None:
     _separate_results(kernel)
     _leave_before_use(kernel)
     _Splitter(module, kernel).run()
-
-
-def operations(block: ir.Block) -> Iterator[ir.OpView]:
-    """Every operation of a block and of the blocks inside it, but not what is inside a linalg operation."""
-    for op in block.operations:
-        yield op
-        if not op.operation.name.startswith("linalg."):
-            for region in op.operation.regions:
-                for inner in region:
-                    yield from operations(inner)
 
 
 def _work(kernel: func.FuncOp) -> list[ir.OpView]:

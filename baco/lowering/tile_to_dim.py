@@ -21,14 +21,14 @@ A product marked ``baco.overwrite`` writes its sums over what is there: its firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
 from baco.lowering.blocks_to_linalg import MAX_POOL, OUTPUT_STATIONARY
 from baco.lowering.errors import CompilationError
-from baco.lowering.passes import get_hardware, kernel_of, location_of, register
+from baco.lowering.passes import get_hardware, kernel_of, location_of, operations, register
 from baco.lowering.place_in_memories import LAYOUT, TILES
 from baco.lowering.rebuild import constant, known
 
@@ -45,7 +45,7 @@ HOST = "baco.host"
 def run(module: ir.Module) -> None:
     """Tile the module's kernel for its hardware."""
     config = get_hardware(module)
-    for op in list(_walk(kernel_of(module).entry_block)):
+    for op in list(operations(kernel_of(module).entry_block)):
         tile = _TILERS.get(op.operation.name)
         if tile and HOST not in op.operation.attributes:
             if not all(isinstance(v.type, ir.MemRefType) and v.type.rank == 2 for v in _blocks(op)):
@@ -59,15 +59,6 @@ def run(module: ir.Module) -> None:
 def _blocks(op: ir.OpView) -> list[ir.Value]:
     """What an operation works on: its operands but for numbers."""
     return [v for v in op.operation.operands if isinstance(v.type, ir.ShapedType)]
-
-
-def _walk(block: ir.Block) -> Iterator[ir.OpView]:
-    for op in block.operations:
-        yield op
-        if op.operation.name in ("scf.for", "scf.if"):
-            for region in op.regions:
-                for inner in region:
-                    yield from _walk(inner)
 
 
 @dataclass(frozen=True)
