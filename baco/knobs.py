@@ -103,6 +103,21 @@ class Flag(Knob[bool]):
         raise KnobError(self.variable, text, f"one of {', '.join(_TRUE + _FALSE)}")
 
 
+class Number(Knob[float]):
+    """A variable that is a number of at least 0."""
+
+    kind = "number"
+
+    def parse(self, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not value >= 0:
+            raise KnobError(self.variable, text, "a number of at least 0")
+        return value
+
+
 class Folder(Knob[Path]):
     """A variable that names a folder."""
 
@@ -120,10 +135,13 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "baco"
 
 
+home = Folder(
+    "BACO_HOME", _user_cache, "`baco` in the user's cache folder", "The folder above all others of BACO's; those below it may be set apart."
+)
 cache_dir = Folder(
     "BACO_CACHE_DIR",
-    _user_cache,
-    "`baco` in the user's cache folder",
+    lambda: home.value,
+    "BACO_HOME",
     "Where BACO keeps what it can make again; safe to delete at any time.",
 )
 always_compile = Flag(
@@ -143,6 +161,28 @@ kernel_dump = Flag(
 )
 dump_dir = Folder(
     "BACO_DUMP_DIR", lambda: cache_dir.value / "dump", "`dump` in BACO_CACHE_DIR", "Where BACO_KERNEL_DUMP writes, a folder a kernel."
+)
+kernel_override = Flag(
+    "BACO_KERNEL_OVERRIDE",
+    False,
+    "Take stages of kernels from BACO_OVERRIDE_DIR, where it has files for them, and go on compiling from there; nothing of such a kernel "
+    "is read from or kept in the compile cache. The stages are baco, linalg, instgem and llvm; folders and files are called as those that "
+    "BACO_KERNEL_DUMP writes.",
+)
+override_dir = Folder(
+    "BACO_OVERRIDE_DIR",
+    lambda: cache_dir.value / "override",
+    "`override` in BACO_CACHE_DIR",
+    "Where BACO_KERNEL_OVERRIDE reads: copy a folder of BACO_DUMP_DIR here, and edit a stage.",
+)
+disable_line_info = Flag("BACO_DISABLE_LINE_INFO", False, "Leave the table of the kernel's lines out of ELFs.")
+front_end_debugging = Flag(
+    "BACO_FRONT_END_DEBUGGING", False, "Keep the traceback from inside the compiler with the errors of reading a kernel, for work on BACO."
+)
+pass_diff = Flag("BACO_PASS_DIFF", False, "Print on standard error what each pass of a compilation changes, as a unified diff.")
+pass_profile = Flag("BACO_PASS_PROFILE", False, "Print on standard error how long each pass of a compilation takes.")
+pass_profile_threshold_ms = Number(
+    "BACO_PASS_PROFILE_THRESHOLD_MS", lambda: 0.0, "0", "Passes that take fewer milliseconds are left out by BACO_PASS_PROFILE."
 )
 print_autotuning = Flag(
     "BACO_PRINT_AUTOTUNING", False, "Say on standard error what `@baco.autotune` chose, and the decorator line that chooses it at once."

@@ -71,3 +71,18 @@ def test_the_page_is_up_to_date() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text() == module.page(), "run make docs"
+
+
+def test_numbers_are_not_negative(monkeypatch) -> None:
+    monkeypatch.setenv("BACO_PASS_PROFILE_THRESHOLD_MS", "2.5")
+    assert knobs.pass_profile_threshold_ms.value == 2.5
+    for text in ("-1", "nan", "much"):
+        monkeypatch.setenv("BACO_PASS_PROFILE_THRESHOLD_MS", text)
+        with pytest.raises(KnobError, match="must be a number of at least 0"):
+            _ = knobs.pass_profile_threshold_ms.value
+
+
+def test_a_home_holds_the_rest(monkeypatch, tmp_path) -> None:
+    monkeypatch.delenv("BACO_CACHE_DIR", raising=False)
+    monkeypatch.setenv("BACO_HOME", str(tmp_path))
+    assert knobs.override_dir.value == tmp_path / "override" and knobs.dump_dir.value == tmp_path / "dump"

@@ -26,6 +26,7 @@ from baco.lang.errors import SourceLocation
 from baco.lang.launch import Options
 from baco.lang.source import NoCanonicalText, Signature, canonical, fingerprint, signature_text
 from baco.lang.types import Extent, KernelFacts
+from baco.lowering.choices import STAGES
 from baco.lowering.compiled import Compiled
 from baco.sim.program import Parameter, Program
 from baco.toolchain import atomic_write, cache_dir, digest
@@ -164,6 +165,19 @@ def dump(kernel: str, signature: Signature, target: object, asm: dict[str, str |
     """With BACO_KERNEL_DUMP, write each stage to a folder of BACO_DUMP_DIR that is this specialisation's own."""
     if not knobs.kernel_dump.value:
         return
-    folder = knobs.dump_dir.value / f"{kernel}-{digest(repr(signature), repr(target))[:8]}"
+    folder = knobs.dump_dir.value / _folder(kernel, signature, target)
     for position, (stage, text) in enumerate(asm.items()):
         atomic_write(folder / f"{position}-{stage}.{_EXTENSIONS.get(stage, 'mlir')}", text)
+
+
+def overrides(kernel: str, signature: Signature, target: object) -> dict[str, Path]:
+    """With BACO_KERNEL_OVERRIDE, the files that take the place of this specialisation's stages."""
+    if not knobs.kernel_override.value:
+        return {}
+    folder = knobs.override_dir.value / _folder(kernel, signature, target)
+    return {stage: found for stage in STAGES for found in sorted(folder.glob(f"*-{stage}.{_EXTENSIONS.get(stage, 'mlir')}"))}
+
+
+def _folder(kernel: str, signature: Signature, target: object) -> str:
+    """A specialisation's own folder of stages."""
+    return f"{kernel}-{digest(repr(signature), repr(target))[:8]}"

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from baco import knobs
 from baco.dialects.mlir import ir
 from baco.lang import language, semantic
 from baco.lang.builtins import BUILTIN
@@ -119,9 +120,14 @@ class ExpressionReader:
             with ir.Location.file(place.file, place.line, place.column):
                 yield
         except semantic.StaticAssertion as error:
-            raise CompileTimeAssertionFailure(str(error), place) from None
+            raise CompileTimeAssertionFailure(str(error), place) from self._inside(error)
         except SemanticError as error:
-            raise KernelTypeError(str(error), place) from None
+            raise KernelTypeError(str(error), place) from self._inside(error)
+
+    @staticmethod
+    def _inside(error: Exception) -> Exception | None:
+        """What an error is raised from: nothing, so that a person sees the kernel's line alone, unless they work on the compiler."""
+        return error if knobs.front_end_debugging.value else None
 
     def unsupported(self, node: ast.AST, what: str = "") -> UnsupportedLanguageConstruct:
         kind = type(node).__name__

@@ -16,6 +16,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baco import knobs
@@ -226,16 +227,19 @@ class JITFunction(Launchable):
         """Read a specialisation from the cache on disk, or compile it and keep it there."""
         from baco.lang import cache
 
-        key = None if target == CPU else self.key_on_disk(signature, target, options)
+        files = {} if target == CPU else cache.overrides(self.__name__, signature, (target, options))
+        key = None if target == CPU or files else self.key_on_disk(signature, target, options)
         kept = cache.load(key) if key else None
-        compiled, facts = kept or self._compile(signature, target, options)
+        compiled, facts = kept or self._compile(signature, target, options, files)
         if key and not kept:
             cache.save(key, compiled, facts)
         special = Specialisation(compiled, facts, signature, options)
         cache.dump(self.__name__, special.signature, (target, options), special.asm)
         return special
 
-    def _compile(self, signature: Signature, target: GemminiConfig | str, options: Options) -> tuple[Compiled | CpuProgram, KernelFacts]:
+    def _compile(
+        self, signature: Signature, target: GemminiConfig | str, options: Options, files: Mapping[str, Path]
+    ) -> tuple[Compiled | CpuProgram, KernelFacts]:
         from baco.lowering.cpu import compile_kernel_for_cpu
         from baco.lowering.pipelines import compile_kernel
         from baco.sim.program import Parameter
@@ -247,7 +251,9 @@ class JITFunction(Launchable):
         if target == CPU:
             compiled = compile_kernel_for_cpu(module, parameters)
         else:
-            compiled = compile_kernel(module, parameters, target, num_stages=options.num_stages, instructions=options.instructions)
+            compiled = compile_kernel(
+                module, parameters, target, num_stages=options.num_stages, instructions=options.instructions, files=files
+            )
         return dataclasses.replace(compiled, asm={**before, **compiled.asm}), facts
 
     # What another front end does its own way -----------------------------------------------------------------------------------------

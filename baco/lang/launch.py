@@ -40,6 +40,9 @@ class Options:
     debug: bool = field(default_factory=lambda: knobs.debug.value)
     """Whether `device_assert` is compiled in."""
 
+    line_info: bool = field(default_factory=lambda: not knobs.disable_line_info.value)
+    """Whether the ELF has a table of the kernel's lines."""
+
     def __post_init__(self) -> None:
         if not isinstance(self.num_stages, int) or isinstance(self.num_stages, bool) or self.num_stages < 1:
             raise LaunchError(f"num_stages must be a whole number of at least 1, but is {self.num_stages!r}.")

@@ -13,6 +13,7 @@ and get no table.
 
 from __future__ import annotations
 
+from baco import knobs
 from baco.dialects.mlir import ir
 from baco.lowering.errors import SourceLocation
 from baco.lowering.passes import operations_named, register, run_passes
@@ -20,7 +21,9 @@ from baco.lowering.passes import operations_named, register, run_passes
 
 @register("attach-lines")
 def run(module: ir.Module) -> None:
-    """Give every function of the module a scope, if all of them have a place."""
+    """Give every function of the module a scope, if all of them have a place and BACO_DISABLE_LINE_INFO does not say otherwise."""
+    if knobs.disable_line_info.value:
+        return
     functions = [f for f in operations_named(module, "llvm.func") if f.regions[0].blocks]
     if not functions or any(SourceLocation.of(f.location) is None for f in functions):
         return

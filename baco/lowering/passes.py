@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from baco.dialects.mlir import PassManager, context, func, ir
 from baco.hardware import GemminiConfig
 from baco.lowering.errors import CompilationError, PassFailure, SourceLocation, UnknownPass
+from baco.lowering.pass_report import reported
 
 Pass = Callable[[ir.Module], None]
 HARDWARE = "baco.hardware"
@@ -60,7 +61,7 @@ def run_passes(module: ir.Module, names: Iterable[str]) -> None:
     """
     for name in names:
         run = _PASSES.get(name)
-        with module.context, ir.Location.unknown():
+        with module.context, ir.Location.unknown(), reported(module, name):
             if run is None:
                 _run_upstream(module, name)
             else:
@@ -140,6 +141,18 @@ def operations(block: ir.Block) -> Iterator[ir.OpView]:
             for region in op.operation.regions:
                 for inner in region:
                     yield from operations(inner)
+
+
+def check_buffers(ops: Iterable[ir.OpView]) -> None:
+    """Refuse operations on anything but buffers of a known rank.
+
+    Raises:
+        CompilationError: at the first.
+    """
+    for op in ops:
+        if any(isinstance(v.type, ir.ShapedType) and not isinstance(v.type, ir.MemRefType) for v in op.operation.operands):
+            reason = f"{op.operation.name} is not on buffers of a known rank; run one-shot-bufferize before this."
+            raise CompilationError(reason, location_of(op))
 
 
 def set_hardware(module: ir.Module, config: GemminiConfig) -> None:

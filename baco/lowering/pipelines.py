@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from baco.dialects.mlir import ir
 from baco.hardware import GemminiConfig
 from baco.lowering import (  # noqa: F401  (imported so that their passes are registered)
@@ -18,6 +21,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     import_linalg,
     import_triton,
     lower_instgem_to_llvm,
+    overrides,
     overwrite_first_product,
     pipeline_loads,
     place_in_memories,
@@ -97,31 +101,45 @@ PIPELINES: dict[str, tuple[str, ...]] = {
 
 
 def compile_kernel(
-    module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, *, num_stages: int = 1, instructions: str = "primitive"
+    module: ir.Module,
+    parameters: tuple[Parameter, ...],
+    config: GemminiConfig,
+    *,
+    num_stages: int = 1,
+    instructions: str = "primitive",
+    files: Mapping[str, Path] = overrides.NONE,
 ) -> Compiled:
     """Compile a module in the baco dialect, all the way. `num_stages` is how deep loads are buffered, `instructions` which of Gemmini's
-    instructions do products (:mod:`baco.lowering.select_loops`).
+    instructions do products (:mod:`baco.lowering.select_loops`). `files` take the place of stages (:mod:`baco.lowering.overrides`).
 
     Raises:
         baco.lowering.errors.CompilationError: if the program cannot be compiled for this machine.
     """
+    module = overrides.replaced(module, "baco", files)
     set_hardware(module, config)
     pipeline_loads.set_num_stages(module, num_stages)
     select_loops.set_instructions(module, instructions)
     asm: dict[str, str | bytes] = {"baco": str(module)}
     run_passes(module, PIPELINES["baco-to-linalg"])
+    module = overrides.replaced(module, "linalg", files)
     asm["linalg"] = str(module)
     run_passes(module, PIPELINES["linalg-to-instgem"])
-    return finish(module, parameters, config, asm)
+    return finish(overrides.replaced(module, "instgem", files), parameters, config, asm, files)
 
 
-def finish(module: ir.Module, parameters: tuple[Parameter, ...], config: GemminiConfig, asm: dict[str, str | bytes]) -> Compiled:
+def finish(
+    module: ir.Module,
+    parameters: tuple[Parameter, ...],
+    config: GemminiConfig,
+    asm: dict[str, str | bytes],
+    files: Mapping[str, Path] = overrides.NONE,
+) -> Compiled:
     """Compile a module in the instgem dialect to the end; `asm` holds the texts of the stages before."""
     from baco.lowering.passes import kernel_of
 
     name, notes = kernel_of(module).name.value, tuple(remarks(module))
     asm["instgem"] = str(module)
-    asm["llvm"] = to_llvm_ir(module)
+    asm["llvm"] = overrides.replaced_text(to_llvm_ir(module), "llvm", files)
     code = generate(asm["llvm"])
     asm["riscv"] = code.assembly
     asm["elf"] = code.elf
