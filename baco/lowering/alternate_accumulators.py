@@ -20,8 +20,8 @@ other: the outermost level of a pipeline whose inner ones are those of :mod:`bac
 with the half at which the last one ended. A block that no loop makes alternates from one program instance to the next, by whether the
 sum of their numbers is odd. Only rows change, so that results and words moved stay the same.
 
-A block keeps one place, and a remark says why, where the host core works in the loop, where the loop waits for its own stores, or where
-the accumulator has no room for two.
+A block that is pooled on its way out keeps its place. So does one, and a remark says why, where the host core works in the loop, where the
+loop waits for its own stores, or where the accumulator has no room for two.
 """
 
 from __future__ import annotations
@@ -58,12 +58,17 @@ def _is_stored(alloc: ir.OpView) -> bool:
     """Whether the accelerator stores a block to DRAM, as it is or requantised."""
     if SLOTS in alloc.operation.attributes:
         return False
-    return any(_stores(user) for user in users(alloc.result))
+    return any(_stores(user) for user in users(alloc.result)) and not _is_pooled(alloc.result)
 
 
 def _stores(user: ir.Operation) -> bool:
-    on_the_way_out = REQUANTISE in user.attributes or MAX_POOL in user.attributes
-    return on_the_way_out or (user.name == "memref.copy" and not is_on_chip(user.operands[1]))
+    return REQUANTISE in user.attributes or (user.name == "memref.copy" and not is_on_chip(user.operands[1]))
+
+
+def _is_pooled(block: ir.Value) -> bool:
+    """Whether a pooling store takes a block, perhaps requantised: the hardware orders that with others only where its rows are fixed."""
+    takers = [user for user in users(block) if user.name == "linalg.generic" and root(user.operands[0]) == block]
+    return any(MAX_POOL in t.attributes or (REQUANTISE in t.attributes and _is_pooled(root(t.operands[1]))) for t in takers)
 
 
 def _scope(alloc: ir.OpView) -> ir.Operation:

@@ -28,7 +28,7 @@ from baco.hardware import GemminiConfig
 from baco.lowering.block_loads import nested
 from baco.lowering.blocks_to_linalg import MAX_POOL, OUTPUT_STATIONARY, REQUANTISE, pooling_of
 from baco.lowering.emit import Emitter
-from baco.lowering.errors import CompilationError, UnsupportedOperation
+from baco.lowering.errors import CompilationError, SourceLocation, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, operations, register
 from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape, slot_rows
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
@@ -169,6 +169,20 @@ def _alloc(r: _Converter, op: ir.OpView) -> None:
     r.views[op.result] = OnChip(memory, row, block_shape(op), tiled, load_id, slot_rows=slot_rows(op, r.config.dim))
 
 
+def _view(r: _Converter, op: ir.OpView, buffer: ir.Value, kind: type[OnChip | InDram] | None = None) -> OnChip | InDram:
+    """Where a buffer is that an operation takes.
+
+    Raises:
+        CompilationError: if that is unknown, or not the `kind` of place that the operation needs.
+    """
+    view = r.views.get(buffer)
+    if view is None or (kind and not isinstance(view, kind)):
+        where = {OnChip: " in a memory of the accelerator", InDram: " in DRAM"}.get(kind, "")
+        reason = f"{op.operation.name} takes a buffer that has no place{where}; run split-host-work and place-in-memories before this."
+        raise CompilationError(reason, location_of(op))
+    return view
+
+
 def _load_id(block: ir.Value) -> int:
     """1 for a block that is a right operand, 0 for any other, seen through its subviews."""
     for use in block.uses:
@@ -204,20 +218,22 @@ def _reinterpret_cast(r: _Converter, op: ir.OpView) -> None:
     static_offset = next(iter(ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"])))
     offset = dynamic.pop(0) if static_offset == DYNAMIC else static_offset
     strides = [dynamic.pop(0) if s == DYNAMIC else s for s in ir.DenseI64ArrayAttr(op.operation.attributes["static_strides"])]
-    base = r.views[op.operation.operands[0]]
+    base = _view(r, op, op.operation.operands[0], InDram)
     r.views[op.result] = InDram(e.add(base.address, e.mul(offset, size)), e.mul(strides[0] if strides else 1, size), size)
 
 
 def _subview(r: _Converter, op: ir.OpView) -> None:
     if _used_by_host(op.result):
         r.clone(op)
-    source = r.views[op.operation.operands[0]]
     if len(ir.MemRefType(op.result.type).shape) != 2:
         return
+    source = _view(r, op, op.operation.operands[0])
     e = Emitter(r.config)
     operands = list(op.operation.operands)[1:]
     offsets = [r[operands.pop(0)] if o == DYNAMIC else o for o in ir.DenseI64ArrayAttr(op.operation.attributes["static_offsets"])]
     *slots, rows, cols = (o if isinstance(o, int) else e.i64(o) for o in offsets)
+    if slots:
+        source = _view(r, op, op.operation.operands[0], OnChip)
     for slot in slots:
         source = replace(source, start=e.add(source.start, e.mul(slot, source.slot_rows)))
     if isinstance(source, InDram):
@@ -230,7 +246,7 @@ def _subview(r: _Converter, op: ir.OpView) -> None:
 def _address(r: _Converter, op: ir.OpView) -> None:
     """Where the array begins that a view looks into, as a number."""
     buffer = root(op.operation.operands[0])
-    r.values[op.result] = arith.IndexCastOp(ir.IndexType.get(), r.views[buffer].address).result
+    r.values[op.result] = arith.IndexCastOp(ir.IndexType.get(), _view(r, op, buffer, InDram).address).result
 
 
 def _sizes(r: _Converter, view: ir.Value) -> list[ir.Value | int]:
@@ -239,6 +255,8 @@ def _sizes(r: _Converter, view: ir.Value) -> list[ir.Value | int]:
     if DYNAMIC not in shape:
         return shape
     e = Emitter(r.config)
+    if isinstance(view.owner, ir.Block) or view.owner.name != "memref.subview":
+        raise CompilationError("a part of a buffer whose size is known at run time is a memref.subview.", SourceLocation.of(view.location))
     operands = list(view.owner.operands)
     dynamic = operands[len(operands) - shape.count(DYNAMIC) :]
     return [e.i64(r[dynamic.pop(0)]) if s == DYNAMIC else s for s in shape]
@@ -257,7 +275,7 @@ def _local(e: Emitter, view: OnChip, config: GemminiConfig, flags: int = 0) -> i
 def _fill(r: _Converter, op: ir.OpView) -> None:
     """Zeros come from an mvin whose DRAM address is 0: the DMA writes zeros and reads nothing."""
     destination = op.operation.operands[1]
-    view, e = r.views[destination], Emitter(r.config)
+    view, e = _view(r, op, destination, OnChip), Emitter(r.config)
     rows, cols = _sizes(r, destination)
     e.config_ld(load_id=2, dram_stride=0, block_stride=view.block_stride(r.config.dim))
     e.mvin(2, 0, _local(e, view, r.config), cols, rows)
@@ -265,11 +283,11 @@ def _fill(r: _Converter, op: ir.OpView) -> None:
 
 def _copy(r: _Converter, op: ir.OpView) -> None:
     source, destination = op.operation.operands
-    from_, to = r.views[source], r.views[destination]
-    if isinstance(from_, InDram) and isinstance(to, OnChip):
-        _mvin(r, from_, to, *_sizes(r, source), wait=root(source) in r.shared)
+    from_ = _view(r, op, source)
+    if isinstance(from_, InDram):
+        _mvin(r, from_, _view(r, op, destination, OnChip), *_sizes(r, source), wait=root(source) in r.shared)
     else:
-        _mvout(r, from_, to, *_sizes(r, source))
+        _mvout(r, from_, _view(r, op, destination, InDram), *_sizes(r, source))
 
 
 def _mvin(r: _Converter, source: InDram, to: OnChip, rows: ir.Value | int, cols: ir.Value | int, *, wait: bool) -> None:
@@ -317,6 +335,8 @@ def _matmul(r: _Converter, op: ir.OpView) -> None:
     swap_a, swap_b = transposes(op)
     (m, n), k = ir.MemRefType(c.type).shape, ir.MemRefType(a.type).shape[0 if swap_a else 1]
     e = Emitter(r.config)
+    for block in (a, b, c):
+        _view(r, op, block, OnChip)
     if OUTPUT_STATIONARY in op.operation.attributes:
         _output_stationary(r, op, (m, n, k))
         return
@@ -345,16 +365,21 @@ def _output_stationary(r: _Converter, op: ir.OpView, sizes: tuple[int, int, int]
 
 def _generic(r: _Converter, op: ir.OpView) -> None:
     """A requantisation or pooling costs nothing: the store path does it. Its destination becomes a view of its source that says how."""
+    if len(op.operation.operands) != 2 or not (MAX_POOL in op.operation.attributes or REQUANTISE in op.operation.attributes):
+        raise CompilationError(
+            "this is neither a requantisation nor marked as the host's; run split-host-work before this.", location_of(op)
+        )
     source, destination = op.operation.operands
+    view = _view(r, op, source, OnChip)
     _check_untouched(op, r.made_from.get(root(source), root(source)), destination)
     if MAX_POOL in op.operation.attributes:
-        r.views[destination] = replace(r.views[source], pooling=pooling_of(op.operation.attributes[MAX_POOL]))
+        r.views[destination] = replace(view, pooling=pooling_of(op.operation.attributes[MAX_POOL]))
         return
     r.made_from[destination] = root(source)
     relu = ir.StringAttr(ir.DictAttr(op.operation.attributes[REQUANTISE])["activation"]).value == "relu"
     scale = next((o.operands[1] for o in op.regions[0].blocks[0].operations if o.operation.name == "arith.mulf"), None)
     scale = scale and r.values.get(scale, scale)
-    r.views[destination] = replace(r.views[source], leaving=Requantised(scale, relu))
+    r.views[destination] = replace(view, leaving=Requantised(scale, relu))
 
 
 def _check_untouched(op: ir.OpView, accumulator: ir.Value, result: ir.Value) -> None:

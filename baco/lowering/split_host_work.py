@@ -26,7 +26,7 @@ from baco.dialects import instgem
 from baco.dialects.mlir import func, ir, linalg, memref
 from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
-from baco.lowering.passes import kernel_of, location_of, operations, register
+from baco.lowering.passes import check_buffers, kernel_of, location_of, operations, register
 from baco.lowering.pooled_stores import is_pooling, name_images, on_host, store_whole_images
 from baco.lowering.remarks import add_remark
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root
@@ -38,6 +38,7 @@ _WORK = ("linalg.", "memref.copy")
 def run(module: ir.Module) -> None:
     """Rewrite the module's kernel."""
     kernel = kernel_of(module)
+    check_buffers(_work(kernel))
     name_images(_work(kernel))
     _check_blocks_stay_put(kernel)
     _forget_constants(kernel)

@@ -25,7 +25,7 @@ from itertools import count
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
-from baco.lowering.passes import get_hardware, kernel_of, operations_named, register
+from baco.lowering.passes import check_buffers, get_hardware, kernel_of, operations_named, register
 from baco.lowering.rebuild import constant
 from baco.lowering.tile_to_dim import is_on_chip, root
 
@@ -35,13 +35,15 @@ Index = int | ir.Value
 @register("tile-products")
 def run(module: ir.Module) -> None:
     """Tile the module's int8 products, and give every whole tensor its place in memory."""
+    products = operations_named(module, *_PRODUCTS)
+    check_buffers(products)
     config, names = get_hardware(module), (f"tensor_{i}" for i in count())
     for op in operations_named(module, "memref.alloc"):
         replacement = _in_memory(module, op, next(names))
         op.results[0].replace_all_uses_with(replacement)
         op.erase()
     tiler = _Tiler(module, config, names)
-    for op in operations_named(module, *_PRODUCTS):
+    for op in products:
         elements = [str(ir.MemRefType(v.type).element_type) for v in op.operands]
         strides = [s for v in op.operands for s in ir.MemRefType(v.type).get_strides_and_offset()[0]]
         if elements != ["i8", "i8", "i32"] or ir.MemRefType(op.operands[2].type).get_strides_and_offset()[0][-1] != 1 or DYNAMIC in strides:
