@@ -99,34 +99,11 @@ static void read_tile(const struct gemmini *m, int32_t *tile, struct operand o, 
     }
 }
 
-/* out += A * W, both `dim` wide; `rows` and `inner` are the parts of A that are not zero. Made for one width of column block each, as
- * an explicit vector: left to find it itself, the compiler keeps the sums in memory, 20 times slower at DIM 16. */
-#define DEFINE_MULTIPLY(width)                                                                                                         \
-    typedef uint32_t vector##width __attribute__((vector_size(4 * (width)), aligned(4)));                                              \
-    static void multiply##width(uint32_t dim, const int8_t *a, size_t a_step, uint32_t rows, uint32_t inner, const int32_t *w,         \
-                                int32_t *out) {                                                                                        \
-        for (uint32_t j = 0; j < dim; j += (width))                                                                                    \
-            for (uint32_t i = 0; i < rows; i++) {                                                                                      \
-                vector##width sum = *(const vector##width *)(out + i * dim + j);                                                       \
-                for (uint32_t k = 0; k < inner; k++)                                                                                   \
-                    sum += (uint32_t)a[i * a_step + k] * *(const vector##width *)(w + k * dim + j);                                    \
-                *(vector##width *)(out + i * dim + j) = sum;                                                                           \
-            }                                                                                                                          \
-    }
-DEFINE_MULTIPLY(2)
-DEFINE_MULTIPLY(4)
-DEFINE_MULTIPLY(8)
-DEFINE_MULTIPLY(16)
-DEFINE_MULTIPLY(32)
-
-static void multiply(uint32_t dim, const int8_t *a, size_t a_step, uint32_t rows, uint32_t inner, const int32_t *w, int32_t *out) {
-    switch (dim) {
-    case 2: multiply2(dim, a, a_step, rows, inner, w, out); break;
-    case 4: multiply4(dim, a, a_step, rows, inner, w, out); break;
-    case 8: multiply8(dim, a, a_step, rows, inner, w, out); break;
-    case 16: multiply16(dim, a, a_step, rows, inner, w, out); break;
-    default: multiply32(dim, a, a_step, rows, inner, w, out);
-    }
+/* out += A * array, whose elements may be any int32: sums that output-stationary computes left there, taken for weights. */
+static void multiply_sums(const struct gemmini *m, const struct product *p) {
+    for (uint32_t i = 0; i < p->rows; i++)
+        for (uint32_t k = 0; k < p->inner; k++)
+            for (uint32_t j = 0; j < p->dim; j++) p->out[i * p->out_step + j] += p->a[i * p->a_step + k] * m->array[k * p->dim + j];
 }
 
 static void store_result(struct gemmini *m, struct operand c, const int32_t *result) {
@@ -146,6 +123,10 @@ static void store_result(struct gemmini *m, struct operand c, const int32_t *res
             }
         }
     }
+}
+
+static void count_result(struct gemmini *m, struct operand c) {
+    bool accumulator = c.address & ACCUMULATOR_BIT, accumulate = accumulator && (c.address & ACCUMULATE_BIT);
     uint64_t words = (uint64_t)c.rows * c.columns;
     m->counters[accumulator ? COUNTER_WRITES_ACCUMULATOR_OUTPUTS : COUNTER_WRITES_SCRATCHPAD_INPUTS] += words;
     m->counters[COUNTER_READS_ACCUMULATOR_OUTPUTS] += accumulate ? words : 0;
@@ -154,6 +135,8 @@ static void store_result(struct gemmini *m, struct operand c, const int32_t *res
 static void load_array(struct gemmini *m) {
     struct operand bd = m->preload_bd;
     read_tile(m, m->array, bd, m->weight_stationary && m->transpose_b);
+    pair_up(m->setup.dim, m->array, m->array_pairs);
+    m->array_paired = true;
     if (bd.address == GARBAGE) return;
     uint64_t words = (uint64_t)bd.rows * bd.columns, *n = m->counters;
     if (m->weight_stationary) {
@@ -162,6 +145,46 @@ static void load_array(struct gemmini *m) {
     } else {
         n[COUNTER_READS_SCRATCHPAD_INPUTS] += words;
     }
+}
+
+/* C = A * W + D. False: strict mode refuses the sums. */
+static bool multiply_by_weights(struct gemmini *m, struct product p, struct operand d) {
+    struct operand c = m->preload_c;
+    uint32_t dim = p.dim;
+    bool check = dim > 16 && m->setup.strict;
+    p.rows = least(p.rows, c.rows);
+    p.pairs = m->array_pairs;
+    if (m->array_paired && d.address == GARBAGE && (c.address & ACCUMULATOR_BIT) && c.columns == dim && !check) {
+        /* Whole rows go to the accumulator directly: nearly every compute of a program is like this. */
+        p.add = c.address & ACCUMULATE_BIT;
+        p.out = m->setup.accumulator + (size_t)(c.address & WRITE_ROW_MASK) * dim;
+        p.out_step = (size_t)m->c_stride * dim;
+        product(&p);
+        for (uint32_t i = p.rows; i < c.rows && !p.add; i++) memset(p.out + i * p.out_step, 0, sizeof *p.out * dim);
+        return true;
+    }
+    read_tile(m, m->result, d, false);
+    p.out = m->result;
+    p.out_step = dim;
+    if (m->array_paired)
+        product(&p);
+    else
+        multiply_sums(m, &p);
+    if (check && !check_sums(m, m->result, c.rows)) return false;
+    store_result(m, c, m->result);
+    return true;
+}
+
+/* array += A * B. False: strict mode refuses the sums. */
+static bool add_product(struct gemmini *m, struct product p, struct operand b) {
+    read_tile(m, m->b_tile, b, m->transpose_b);
+    pair_up(p.dim, m->b_tile, m->b_pairs);
+    p.pairs = m->b_pairs;
+    p.out = m->array;
+    p.out_step = p.dim;
+    product(&p);
+    m->array_paired = false;
+    return !m->setup.strict || check_sums(m, m->array, p.dim);
 }
 
 /* What strict mode asks of a weight-stationary compute. */
@@ -224,27 +247,24 @@ bool compute(struct gemmini *m, struct operand a, struct operand bd, bool preloa
     }
     uint64_t *n = m->counters, macs = 0;
     n[COUNTER_READS_SCRATCHPAD_INPUTS] += real_a ? (uint64_t)a.rows * a.columns : 0;
-    const int32_t *sums = m->array;
+    struct product p = {.dim = dim, .rows = a.rows, .inner = a.columns, .a = a_rows, .a_step = a_step, .add = true};
     if (ws) {
         if (real_c) {
-            read_tile(m, m->result, bd, false);
-            multiply(dim, a_rows, a_step, least(a.rows, result.rows), a.columns, m->array, m->result);
-            if (dim > 16 && m->setup.strict && !check_sums(m, m->result, result.rows)) return false;
+            if (!multiply_by_weights(m, p, bd)) return false;
             macs = (uint64_t)a.rows * a.columns * result.columns;
-            n[COUNTER_MACS] += macs;
             n[COUNTER_READS_REGISTERS_WEIGHTS] += macs;
         }
         n[COUNTER_READS_SCRATCHPAD_INPUTS] += real_bd ? (uint64_t)bd.rows * bd.columns : 0;
-        sums = m->result;
-    } else if (real_a && real_bd) {
-        read_tile(m, m->b_tile, bd, m->transpose_b);
-        multiply(dim, a_rows, a_step, a.rows, a.columns, m->b_tile, m->array);
-        if (m->setup.strict && !check_sums(m, m->array, dim)) return false;
-        macs = (uint64_t)a.rows * a.columns * bd.columns;
-        n[COUNTER_MACS] += macs;
-        n[COUNTER_READS_SCRATCHPAD_WEIGHTS] += (uint64_t)bd.rows * bd.columns;
+    } else {
+        if (real_a && real_bd) {
+            if (!add_product(m, p, bd)) return false;
+            macs = (uint64_t)a.rows * a.columns * bd.columns;
+            n[COUNTER_READS_SCRATCHPAD_WEIGHTS] += (uint64_t)bd.rows * bd.columns;
+        }
+        if (real_c) store_result(m, result, m->array);
     }
-    if (real_c) store_result(m, result, sums);
+    n[COUNTER_MACS] += macs;
+    if (real_c) count_result(m, result);
     m->preload_pending = false;
     if (observed(m)) observe_compute(m, a, bd, preloaded, macs);
     return true;

@@ -145,6 +145,8 @@ struct gemmini {
     int32_t result[MAX_DIM * MAX_DIM];
     int8_t a_tile[MAX_DIM * MAX_DIM];
     int32_t b_tile[MAX_DIM * MAX_DIM];
+    bool array_paired; /* whether `array_pairs` holds the array, all of it int8 values; not so after output-stationary computes */
+    int32_t array_pairs[MAX_DIM * MAX_DIM / 2], b_pairs[MAX_DIM * MAX_DIM / 2];
     uint64_t pc;    /* of the command; 0 where there is no host core */
     uint32_t sent;  /* the instruction that is being executed, of which others may be steps */
     uint64_t clock; /* instructions of the host core so far; commands, where there is no host core */

@@ -97,6 +97,24 @@ bool check_store(struct gemmini *m, bool full, uint32_t command);
 /* A pooling store (pooling.c); `mvout` calls it while pooling is configured. */
 bool pooled_mvout(struct gemmini *m, uint64_t dram, struct operand from);
 
+/* ---- products (product.c) ------------------------------------------------------------------------------------------------- */
+
+/* out = A * W, or out += A * W; sums wrap. All `dim` columns of W take part. */
+struct product {
+    uint32_t dim, rows, inner; /* rows of A, and how many of its columns count */
+    const int8_t *a;           /* element (i, k) at a_step * i + k; `dim` elements of each row can be read */
+    size_t a_step;
+    const int32_t *pairs; /* W, from pair_up */
+    int32_t *out;         /* element (i, j) at out_step * i + j */
+    size_t out_step;
+    bool add;
+};
+
+void product(const struct product *p);
+
+/* A dim x dim tile of int8 values, rows 2k and 2k + 1 side by side in lanes of 32 bits: what `product` takes. */
+void pair_up(uint32_t dim, const int32_t *restrict tile, int32_t *restrict pairs);
+
 /* ---- what loops are made of: the same instructions, counted as unrolled, with the place added to a refusal ----------------- */
 
 #define STEP(call, ...)                                                                                                                \

@@ -31,7 +31,7 @@ COUNTER_NAMES: tuple[str, ...] = (
 """What the native counters count, in their order. The first are the instructions, at their index in `isa.INSTRUCTIONS`."""
 
 SOURCES = (
-    *("gemmini.h", "internal.h", "gemmini.c", "compute.c", "moves.c", "pooling.c", "norm.c"),
+    *("gemmini.h", "internal.h", "gemmini.c", "compute.c", "product.c", "moves.c", "pooling.c", "norm.c"),
     *("loop_ws.c", "loop_conv_ws.c", "events.c", "observe.c", "host.c"),
 )
 FLAGS = (
