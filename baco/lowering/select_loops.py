@@ -45,8 +45,8 @@ from collections.abc import Iterator
 from baco.dialects.mlir import arith, func, ir, memref, scf
 from baco.hardware import GemminiConfig
 from baco.lowering import choices
-from baco.lowering.block_loads import body_of
-from baco.lowering.blocks_to_linalg import REQUANTISE
+from baco.lowering.block_loads import body_of, nested
+from baco.lowering.blocks_to_linalg import OUTPUT_STATIONARY, REQUANTISE
 from baco.lowering.choices import AUTO, LOOPS, PRIMITIVE
 from baco.lowering.convert_to_instgem import IDENTITY, read_and_written
 from baco.lowering.depth_of_sum import Condition, Depth, compare, is_inside
@@ -57,7 +57,7 @@ from baco.lowering.pipeline_loads import NUM_STAGES
 from baco.lowering.place_in_memories import ACCUMULATOR, LOOP_ROWS, SCRATCHPAD
 from baco.lowering.remarks import add_remark
 from baco.lowering.summed_products import InDram, NoLoop, is_pure, something_else_lives, summed_product
-from baco.lowering.tile_to_dim import HOST, is_on_chip, root
+from baco.lowering.tile_to_dim import HOST, is_on_chip, root, transposes
 
 INSTRUCTIONS = "baco.instructions"
 """Module attribute: which instructions products become, one of :data:`baco.lowering.choices.INSTRUCTIONS`."""
@@ -142,6 +142,8 @@ class _Loop:
         self.config = config
         self.place = location_of(product)
         self.sum = summed_product(product)
+        products = [op for op in nested(kernel.operation) if op.name == "linalg.matmul"]
+        self.modes = any(any(transposes(op)) or OUTPUT_STATIONARY in op.attributes for op in products)
         tiles = tuple(-(-size // config.dim) for size in self.sum.shape)
         self.tiles = tiles
         i, j, k = tiles
@@ -215,8 +217,9 @@ class _Loop:
             lower, upper = (self.e.i64(v) for v in list(s.loop.operation.operands)[:2])
             found.append(compare(self.e, arith.CmpIPredicate.slt, lower, upper))
         rows, columns = s.result.sizes
-        depths = [Depth(self.e, s, side.sizes[axis]) for side, axis in ((s.a, 1), (s.b, 0))]
-        found += [self._covers(s.a.sizes[0], rows, 0), self._covers(s.b.sizes[1], columns, 1)]
+        (have_rows, a_depth), (b_depth, have_columns) = s.sides
+        depths = [Depth(self.e, s, depth) for depth in (a_depth, b_depth)]
+        found += [self._covers(have_rows, rows, 0), self._covers(have_columns, columns, 1)]
         if s.initial:
             found += [self._covers(have, need, axis) for axis, (have, need) in enumerate(zip(s.initial.sizes, s.result.sizes, strict=True))]
         found += [compare(self.e, arith.CmpIPredicate.sgt, self._outside(q), 0) for q in (rows, columns)]
@@ -241,7 +244,15 @@ class _Loop:
     # Instructions ---------------------------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        """The loop, or the one step without a loop, at the current insertion point."""
+        """The loop, or the one step without a loop, at the current insertion point. The array's transposers are as others expect after."""
+        swap_a, swap_b = self.sum.transposed
+        if self.modes:
+            self.e.config_ex(transpose_a=swap_a, transpose_b=swap_b)
+        self._steps()
+        if swap_a or swap_b:
+            self.e.config_ex()
+
+    def _steps(self) -> None:
         s = self.sum
         if s.loop is None:
             self._step({}, True, True)
@@ -285,7 +296,8 @@ class _Loop:
             return value if condition is True else e.select(condition, value, 0)
 
         rows, columns = (quantity(q) for q in s.result.sizes)
-        depth = e.min(quantity(s.a.sizes[1]), quantity(s.b.sizes[0]))
+        (_, a_depth), (b_depth, _) = s.sides
+        depth = e.min(quantity(a_depth), quantity(b_depth))
         i, j = (e.div(e.add(q, dim - 1), dim) for q in (rows, columns))
         a_stride, b_stride = load(0, s.a), load(1, s.b)
         d_stride = load(2, s.initial) if s.initial else 0
@@ -299,8 +311,11 @@ class _Loop:
         e.instruction("loop_ws_config_strides_ab", a_stride=a_stride, b_stride=b_stride)
         e.instruction("loop_ws_config_strides_dc", d_stride=d_stride, c_stride=c_stride)
 
+        swap_a, swap_b = s.transposed
+        flags = {"full_c": int(s.requantise is None), "activation": int(relu), "transpose_a": int(swap_a), "transpose_b": int(swap_b)}
+
         def loop(accumulate: bool) -> None:
-            e.instruction("loop_ws", ex_accumulate=int(accumulate), full_c=int(s.requantise is None), activation=int(relu))
+            e.instruction("loop_ws", ex_accumulate=int(accumulate), **flags)
 
         if s.initial or first is True:
             loop(accumulate=s.initial is not None)

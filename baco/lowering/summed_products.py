@@ -23,7 +23,7 @@ from baco.lowering.errors import SourceLocation
 from baco.lowering.passes import location_of
 from baco.lowering.place_in_memories import allocations
 from baco.lowering.rebuild import known
-from baco.lowering.tile_to_dim import HOST, is_on_chip, root
+from baco.lowering.tile_to_dim import HOST, is_on_chip, root, transposes
 
 _VIEWS = ("memref.subview", "memref.cast", "memref.reinterpret_cast", "memref.get_global")
 _PURE = ("arith.", "index.", "affine.", *_VIEWS)
@@ -69,10 +69,22 @@ class SummedProduct:
     """The blocks on the chip that it uses."""
 
     @property
+    def transposed(self) -> tuple[bool, bool]:
+        """Which operands lie in DRAM, and on the chip, as their transposes."""
+        return transposes(self.product)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
-        """Rows, columns and depth of the blocks."""
-        a, b = (ir.MemRefType(v.type).shape for v in list(self.product.operation.operands)[:2])
-        return a[0], b[1], a[1]
+        """Rows, columns and depth of the product."""
+        a, _, c = (ir.MemRefType(v.type).shape for v in self.product.operation.operands)
+        return c[0], c[1], a[0 if self.transposed[0] else 1]
+
+    @property
+    def sides(self) -> tuple[tuple[Quantity, Quantity], tuple[Quantity, Quantity]]:
+        """What is loaded of each operand: rows and depth of the left one, depth and columns of the right one."""
+        a, b = self.a.sizes, self.b.sizes
+        swap_a, swap_b = self.transposed
+        return (a[1], a[0]) if swap_a else (a[0], a[1]), (b[1], b[0]) if swap_b else (b[0], b[1])
 
 
 def summed_product(product: ir.OpView) -> SummedProduct:
@@ -81,7 +93,7 @@ def summed_product(product: ir.OpView) -> SummedProduct:
     Raises:
         NoLoop: if it is not of the form above.
     """
-    return _Finder(product).find()
+    return SumFinder(product).find()
 
 
 def is_pure(op: ir.Operation) -> bool:
@@ -89,7 +101,9 @@ def is_pure(op: ir.Operation) -> bool:
     return op.name.startswith(_PURE)
 
 
-class _Finder:
+class SumFinder:
+    """Looks around a product for what begins its sum and where that goes."""
+
     def __init__(self, product: ir.OpView) -> None:
         self.product = product.operation
         self.body = product.operation.block
@@ -98,12 +112,12 @@ class _Finder:
             raise self.refusal("it keeps its sums in the array, and the instruction weights")
         a, b, c = product.operation.operands
         for value in (a, b, c):
-            if not _is_alloc(value):
+            if not is_alloc(value):
                 raise self.refusal("it works on parts of blocks")
         self.a, self.b, self.c = a, b, c
-        self.loop = parent if parent.operation.name == "scf.for" and _block_of(c) != self.body else None
+        self.loop = parent if parent.operation.name == "scf.for" and block_of(c) != self.body else None
         self.block = self.loop.operation.block if self.loop else self.body
-        if _block_of(c) != self.block:
+        if block_of(c) != self.block:
             raise self.refusal("its sum runs through more than one loop, or through a branch")
 
     def refusal(self, reason: str, op: ir.Operation | None = None) -> NoLoop:
@@ -111,7 +125,7 @@ class _Finder:
 
     def find(self) -> SummedProduct:
         for block in (self.a, self.b):
-            if _block_of(block) != self.body:
+            if block_of(block) != self.body:
                 raise self.refusal("one of its blocks is not loaded right before it, and the instruction loads both", block.owner.operation)
         a, loading_a = self._loaded(self.a)
         b, loading_b = self._loaded(self.b)
@@ -119,8 +133,8 @@ class _Finder:
             self._check_only({*loading_a, *loading_b, self.product}, list(self.body.operations)[:-1])
             if any(list(r.uses) for r in self.loop.operation.results):
                 raise self.refusal("a value that its loop carries is used after the loop", self.loop.operation)
-        initial, starting = self._start()
-        requantise, result, leaving = self._end()
+        initial, starting = self.start()
+        requantise, result, leaving = self.end()
         inner = [self.loop.operation] if self.loop else [*loading_a, *loading_b, self.product]
         mine = {*starting, *inner, *leaving}
         operations = [op.operation for op in self.block.operations]
@@ -150,17 +164,17 @@ class _Finder:
         users = [top_in(user, self.body) for user in users_of(block) if user != self.product]
         if any(u is None for u in users):
             raise self.refusal("one of its blocks is used elsewhere too", block.owner.operation)
-        return self._from_dram(block, _once(users))
+        return self._from_dram(block, once(users))
 
     def _from_dram(self, block: ir.Value, steps: list[ir.Operation]) -> tuple[InDram, list[ir.Operation]]:
         """A block that is one copy from DRAM, in a block of zeros."""
         copies = [op for op in steps if op.name == "memref.copy" and root(op.operands[1]) == block]
         for op in steps:
-            if op not in copies and not _fills_with_zeros(op, block):
+            if op not in copies and not fills_with_zeros(op, block):
                 raise self.refusal("something else than one load, with zeros for what lies outside, writes one of its blocks", op)
         if len(copies) != 1 or is_on_chip(copies[0].operands[0]):
             raise self.refusal("one of its blocks is not loaded from DRAM by one load", block.owner.operation)
-        if any(_position(op) > _position(copies[0]) for op in steps):
+        if any(position(op) > position(copies[0]) for op in steps):
             raise self.refusal("one of its blocks is changed after it was loaded", block.owner.operation)
         return self._in_dram(copies[0], 0), steps
 
@@ -172,7 +186,7 @@ class _Finder:
             if not isinstance(view.owner, ir.Block) and view.owner.name == "memref.subview":
                 if list(ir.DenseI64ArrayAttr(view.owner.attributes["static_offsets"])) != [0, 0]:
                     raise self.refusal("a part of a block that does not start at its first row and column is moved", copy)
-                sizes = _sizes(view.owner)
+                sizes = sizes_of(view.owner)
         base = far.owner.operands[0] if not isinstance(far.owner, ir.Block) and far.owner.name == "memref.subview" else far
         name = "" if isinstance(base.owner, ir.Block) else base.owner.name
         if name == "memref.get_global":
@@ -187,17 +201,17 @@ class _Finder:
             raise self.refusal("the elements of a row are not next to each other in DRAM", copy)
         return InDram(base, offset, strides[0], sizes)
 
-    def _start(self) -> tuple[InDram | None, list[ir.Operation]]:
+    def start(self) -> tuple[InDram | None, list[ir.Operation]]:
         """What the sum starts from, and the operations that write it."""
         steps = [op for op in self._uses_of_sum() if op.name != "linalg.generic" and not _reads(op, self.c)]
         fills = [op for op in steps if op.name == "linalg.fill"]
-        if len(steps) == 1 and fills and _fills_with_zeros(steps[0], self.c):
+        if len(steps) == 1 and fills and fills_with_zeros(steps[0], self.c):
             return None, steps
         if not steps:
             raise self.refusal("its sum does not start from zeros or loaded values here")
         return self._from_dram(self.c, steps)
 
-    def _end(self) -> tuple[ir.OpView | None, InDram, list[ir.Operation]]:
+    def end(self) -> tuple[ir.OpView | None, InDram, list[ir.Operation]]:
         """How the sum leaves: requantised or not, and where to."""
         ends = [op for op in self._uses_of_sum() if _reads(op, self.c)]
         if len(ends) != 1:
@@ -205,9 +219,9 @@ class _Finder:
         end = ends[0]
         if end.name == "memref.copy" and not is_on_chip(end.operands[1]):
             return None, self._in_dram(end, 1), ends
-        if REQUANTISE not in end.attributes or HOST in end.attributes or end.operands[0] != self.c or not _is_alloc(end.operands[1]):
+        if REQUANTISE not in end.attributes or HOST in end.attributes or end.operands[0] != self.c or not is_alloc(end.operands[1]):
             raise self.refusal("its sum is used other than by one store", end)
-        stores = [op for op in _once(users_of(end.operands[1])) if op != end]
+        stores = [op for op in once(users_of(end.operands[1])) if op != end]
         if len(stores) != 1 or stores[0].name != "memref.copy" or stores[0].block != self.block or is_on_chip(stores[0].operands[1]):
             raise self.refusal("its requantised sum is used other than by one store", end)
         return end.opview, self._in_dram(stores[0], 1), [end, stores[0]]
@@ -217,7 +231,7 @@ class _Finder:
         users = [top_in(user, self.block) for user in users_of(self.c) if user != self.product]
         if self.loop and self.loop.operation in users:
             raise self.refusal("its sum is used inside the loop too")
-        return _once(users)
+        return once(users)
 
 
 # Uses ------------------------------------------------------------------------------------------------------------------------------
@@ -250,20 +264,23 @@ def top_in(op: ir.Operation, block: ir.Block) -> ir.Operation | None:
     return None
 
 
-def _once(operations: Iterable[ir.Operation]) -> list[ir.Operation]:
-    return sorted(dict.fromkeys(operations), key=_position)
+def once(operations: Iterable[ir.Operation]) -> list[ir.Operation]:
+    """Operations of one block in program order, each once."""
+    return sorted(dict.fromkeys(operations), key=position)
 
 
-def _position(op: ir.Operation) -> int:
+def position(op: ir.Operation) -> int:
+    """Where an operation stands in its block."""
     return [o.operation for o in op.block.operations].index(op)
 
 
-def _block_of(value: ir.Value) -> ir.Block:
+def block_of(value: ir.Value) -> ir.Block:
     """The block of operations that makes a value."""
     return value.owner if isinstance(value.owner, ir.Block) else value.owner.operation.block
 
 
-def _is_alloc(value: ir.Value) -> bool:
+def is_alloc(value: ir.Value) -> bool:
+    """Whether a value is a whole block on the chip."""
     return not isinstance(value.owner, ir.Block) and value.owner.name == "memref.alloc"
 
 
@@ -273,15 +290,16 @@ def _reads(op: ir.Operation, block: ir.Value) -> bool:
     return any(root(v) == block for o in inside for v in list(o.operands)[:-1] if isinstance(v.type, ir.MemRefType))
 
 
-def _fills_with_zeros(op: ir.Operation, block: ir.Value) -> bool:
+def fills_with_zeros(op: ir.Operation, block: ir.Value) -> bool:
     """Whether an operation does nothing but fill a block with zeros, perhaps under a condition."""
     if op.name == "linalg.fill":
         return HOST not in op.attributes and root(op.operands[1]) == block and known(op.operands[0]) == 0
     inside = [inner.operation for region in op.regions for b in region for inner in b.operations]
-    return op.name == "scf.if" and all(_fills_with_zeros(o, block) or is_pure(o) or o.name == "scf.yield" for o in inside)
+    return op.name == "scf.if" and all(fills_with_zeros(o, block) or is_pure(o) or o.name == "scf.yield" for o in inside)
 
 
-def _sizes(view: ir.OpView) -> tuple[Quantity, ...]:
+def sizes_of(view: ir.OpView) -> tuple[Quantity, ...]:
+    """The sizes of a subview."""
     operands = list(view.operands)
     static = list(ir.DenseI64ArrayAttr(view.attributes["static_sizes"]))
     dynamic = operands[len(operands) - static.count(DYNAMIC) :]
@@ -299,8 +317,8 @@ def something_else_lives(sum_: SummedProduct, kernel: ir.OpView) -> ir.OpView | 
         if alloc.result in sum_.blocks or here is None:
             continue
         last = here if here != sum_.operations[0] else sum_.operations[-1]
-        first, last = _position(here), _position(last)
-        places = [_position(top_in(user, block)) for user in users_of(alloc.result)]
+        first, last = position(here), position(last)
+        places = [position(top_in(user, block)) for user in users_of(alloc.result)]
         if not (all(p < first for p in places) or all(p > last for p in places)):
             return alloc
     return None

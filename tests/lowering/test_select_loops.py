@@ -74,6 +74,22 @@ def once(a, b, c, BM: bl.constexpr, BN: bl.constexpr, BK: bl.constexpr):
     bl.store(bl.make_block_ptr(c, (BM, BN), (BN, 1), (0, 0), (BM, BN), (1, 0)), bl.dot(left, right))
 
 
+@baco.jit
+def transposed(a, b, c, M, N, K, LEFT: bl.constexpr, BM: bl.constexpr, BN: bl.constexpr, BK: bl.constexpr):
+    row = bl.program_id(0) * BM
+    col = bl.program_id(1) * BN
+    acc = bl.zeros((BM, BN), dtype=bl.int32)
+    for k in range(0, K, BK):
+        if LEFT:
+            x = bl.trans(bl.load(bl.make_block_ptr(a, (K, M), (M, 1), (k, row), (BK, BM), (1, 0)), boundary_check=(0, 1)))
+            y = bl.load(bl.make_block_ptr(b, (K, N), (N, 1), (k, col), (BK, BN), (1, 0)), boundary_check=(0, 1))
+        else:
+            x = bl.load(bl.make_block_ptr(a, (M, K), (K, 1), (row, k), (BM, BK), (1, 0)), boundary_check=(0, 1))
+            y = bl.trans(bl.load(bl.make_block_ptr(b, (N, K), (K, 1), (col, k), (BN, BK), (1, 0)), boundary_check=(0, 1)))
+        acc = bl.dot(x, y, acc)
+    bl.store(bl.make_block_ptr(c, (M, N), (N, 1), (row, col), (BM, BN), (1, 0)), acc, boundary_check=(0, 1))
+
+
 def arguments(m: int, n: int, k: int, bias: int = 0, wide: bool = True):
     rng = np.random.default_rng([m, n, k])
     a, b = rng.integers(-128, 128, (m, k), np.int8), rng.integers(-128, 128, (k, n), np.int8)
@@ -129,6 +145,18 @@ def test_masked_pointers(m: int, n: int, k: int) -> None:
     result = masked[grid](a, b, c, m, n, k, 32, 32, 32, instructions="loops")
     np.testing.assert_array_equal(c, expected(a, b, 0, c))
     assert ("loop_ws" in result.counters.instructions) == (k % 16 == 0)
+
+
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize(("m", "n", "k"), [(40, 33, 64), (50, 70, 32), (20, 20, 24)])
+@pytest.mark.parametrize("dim", [4, 16])
+def test_transposed_operands(m: int, n: int, k: int, dim: int, left: bool) -> None:
+    a, b, _, c = arguments(m, n, k)
+    stored = (np.ascontiguousarray(a.T), b) if left else (a, np.ascontiguousarray(b.T))
+    grid = (baco.cdiv(m, 32), baco.cdiv(n, 24))
+    result = transposed[grid](*stored, c, m, n, k, left, 32, 24, 32, instructions="loops", hardware=GemminiConfig(dim=dim))
+    np.testing.assert_array_equal(c, expected(a, b, 0, c))
+    assert ("loop_ws" in result.counters.instructions) == (k % dim == 0)
 
 
 def test_a_product_without_a_loop() -> None:
