@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baco import __version__
+from baco import __version__, running
 from baco.errors import BacoError
 
 if TYPE_CHECKING:
@@ -297,6 +297,8 @@ def explore(
     if not all(layer.correct and (layer.equal or layer.loops) for layer in ran):
         raise typer.Exit(1)
 
+
+running.register(app)
 
 if __name__ == "__main__":
     sys.exit(main())

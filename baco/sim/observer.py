@@ -62,12 +62,15 @@ class Observer:
         self.native = native.Observer(self._steps, capacity)
         self.watched: tuple[int, int] | None = None
         """The first and the last address watched, once the run has begun."""
+        self.argument_address = 0
+        """Where the array of which bytes are watched lies."""
 
     def begin(self, image: Image) -> None:
         """Called when a program was loaded."""
         if self._watch is not None:
             position, offset, size = self._watch
-            self.native.watch = image.arguments[position] + offset
+            self.argument_address = image.arguments[position] or 0
+            self.native.watch = self.argument_address + offset
             self.native.watch_bytes = size
             self.watched = (self.native.watch, self.native.watch + size - 1)
 

@@ -61,7 +61,7 @@ def _slice(interval: Interval, lines: LineTable) -> dict[str, Any]:
         args["dram"] = f"{step.dram:#x}"
     args |= {key: value for key, value in (("bytes", step.bytes), ("macs", step.macs)) if value}
     for way in ("reads", "writes"):
-        if taken := ", ".join(_rows_text(rows) for rows in step.rows if getattr(rows, way)):
+        if taken := ", ".join(rows_text(rows) for rows in step.rows if getattr(rows, way)):
             args[way] = taken
     return {
         "ph": "X",
@@ -79,7 +79,8 @@ def _name(step: Step) -> str:
     return f"{step.name} (zeros)" if step.name.startswith("mvin") and not step.dram else step.name
 
 
-def _rows_text(rows: Rows) -> str:
+def rows_text(rows: Rows) -> str:
+    """Rows of a private memory as text, such as ``accumulator[0..15]``."""
     memory = MEMORIES[rows.accumulator]
     stride = f" by {rows.stride}" if rows.stride != 1 else ""
     blocks = f", {rows.blocks} blocks {rows.block_stride} apart" if rows.blocks > 1 else ""

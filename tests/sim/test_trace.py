@@ -1,6 +1,7 @@
 """Traces: what they are made of against the counters of the same run, and that logical time respects queues, units and rows."""
 
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_nothing_overlaps_that_cannot(matmul) -> None:
     timeline = Timeline(watched(matmul)[0].steps(), CONFIG)
     for track in TRACKS:
         intervals = [i for i in timeline.intervals if i.track == track]
-        assert all(a.end <= b.start for a, b in zip(intervals, intervals[1:], strict=False))
+        assert all(a.end <= b.start for a, b in itertools.pairwise(intervals))
     written: dict[tuple[bool, int], float] = {}
     for i in timeline.intervals:
         if i.track not in (LOAD, STORE, EXECUTE):

@@ -28,5 +28,6 @@ fromhost:
 
     .section .bss.stack, "aw", @nobits
     .balign 16
+baco_stack:
     .space 65536
 baco_stack_top:
