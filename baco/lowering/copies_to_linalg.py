@@ -12,13 +12,15 @@ MLIR lowers a strided memref.copy to a call of its own runtime library, which is
 from __future__ import annotations
 
 from baco.dialects.mlir import ir, linalg
-from baco.lowering.passes import operations_named, register
+from baco.lowering.passes import check_buffers, operations_named, register
 
 
 @register("copies-to-linalg")
 def run(module: ir.Module) -> None:
     """Replace every memref.copy of the module."""
-    for op in operations_named(module, "memref.copy"):
+    copies = operations_named(module, "memref.copy")
+    check_buffers(copies)
+    for op in copies:
         source, target = op.operands
         with ir.InsertionPoint(op), op.location:
             linalg.copy(source, outs=[target])

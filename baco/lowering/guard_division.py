@@ -16,7 +16,8 @@ Other processors trap there, which would end the process that called the kernel.
 from __future__ import annotations
 
 from baco.dialects.mlir import arith, ir
-from baco.lowering.passes import operations_named, register
+from baco.lowering.errors import CompilationError
+from baco.lowering.passes import location_of, operations_named, register
 from baco.lowering.rebuild import constant, known
 
 _DIVISIONS = {"arith.divsi": arith.DivSIOp, "arith.divui": arith.DivUIOp, "arith.remsi": arith.RemSIOp, "arith.remui": arith.RemUIOp}
@@ -26,6 +27,10 @@ _DIVISIONS = {"arith.divsi": arith.DivSIOp, "arith.divui": arith.DivUIOp, "arith
 def run(module: ir.Module) -> None:
     """Guard every scalar division of the module whose divisor is not known to be harmless."""
     for op in operations_named(module, *_DIVISIONS):
+        if isinstance(op.result.type, ir.ShapedType):
+            reason = f"{op.name} divides {op.result.type}, and only numbers are guarded"
+            remedy = "run convert-elementwise-to-linalg and convert-linalg-to-loops before this"
+            raise CompilationError(f"{reason}; {remedy}.", location_of(op))
         if known(op.operands[1]) in (None, 0, -1):
             with ir.InsertionPoint(op), op.location:
                 op.result.replace_all_uses_with(_guarded(op))

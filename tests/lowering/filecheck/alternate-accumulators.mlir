@@ -49,23 +49,3 @@ func.func @grid(%y: memref<16x16xi32> {baco.name = "y"}, %p0: i64 {baco.name = "
   return
 }
 }
-
-// -----
-
-// A block that stays on the chip keeps its place, and so does one that fills more than half of the accumulator.
-// CHECK-LABEL: func.func @small
-// CHECK-NOT: baco.slots
-module attributes {baco.num_stages = 4 : i64, baco.hardware = {accumulator_bytes = 4096 : i64}} {
-func.func @small(%y: memref<48x16xi32>, %n: index) {
-  %c0 = arith.constant 0 : index
-  %c1 = arith.constant 1 : index
-  scf.for %i = %c0 to %n step %c1 {
-    %a = memref.alloc() : memref<48x16xi8>
-    %b = memref.alloc() : memref<16x16xi8>
-    %c = memref.alloc() : memref<48x16xi32>
-    linalg.matmul ins(%a, %b : memref<48x16xi8>, memref<16x16xi8>) outs(%c : memref<48x16xi32>)
-    memref.copy %c, %y : memref<48x16xi32> to memref<48x16xi32>
-  }
-  return
-}
-}
