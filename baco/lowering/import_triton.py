@@ -62,7 +62,7 @@ def stored_arguments(module: ir.Module) -> set[str]:
     """The names of the arguments that a kernel in the baco dialect writes to."""
     kernel = kernel_of(module)
     names = dict(zip(kernel.arguments, argument_names(kernel), strict=True))
-    return {names[_root(op.operands[0])] for op in operations_named(module, "baco.store", "baco.scatter")}
+    return {names[_root(op.operands[0])] for op in operations_named(module, "baco.store", "baco.scatter", "baco.atomic")}
 
 
 def _root(pointer: ir.Value) -> ir.Value:

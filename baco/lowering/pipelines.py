@@ -24,6 +24,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     overrides,
     overwrite_first_product,
     pipeline_loads,
+    recognise_requantise,
     place_in_memories,
     select_loops,
     split_host_work,
@@ -42,7 +43,7 @@ from baco.sim.program import Parameter, Program
 CLEAN = "canonicalize,cse"
 
 PIPELINES: dict[str, tuple[str, ...]] = {
-    "baco-to-linalg": ("structure-pointers", f"convert-elementwise-to-linalg,linalg-fuse-elementwise-ops,{CLEAN}"),
+    "baco-to-linalg": ("recognise-requantise", "structure-pointers", f"convert-elementwise-to-linalg,linalg-fuse-elementwise-ops,{CLEAN}"),
     "tensors-to-linalg": (
         f"math-expand-ops{{ops=tanh,rsqrt}},{CLEAN}",
         "import-linalg",

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
+from baco.dialects import baco_shapes as shapes
 from baco.dialects.mlir import arith, ir, math, scf, tensor
 from baco.lowering.triton_values import (
-    RESHAPE,
     Descriptor,
     Flattened,
     Importer,
@@ -83,7 +83,10 @@ def _reshape(r: Importer, op: ir.OpView) -> None:
         r.values[op.results[0]] = Flattened(r.value(op.operands[0]))
         return
     if [s for s in new if s != 1] != [s for s in old if s != 1] or len(new) < len(old):
-        raise r.refuse(RESHAPE)
+        if pointee(op.results[0].type):
+            raise r.refuse("a block of pointers cannot be reshaped; reshape the offsets.")
+        r.values[op.results[0]] = shapes.Reshape(r.type(op.results[0].type), r.value(op.operands[0])).result
+        return
 
     def build(type_: ir.RankedTensorType, value: ir.Value) -> ir.Value:
         for axis, size in enumerate(new):
@@ -101,7 +104,7 @@ def _reduce(r: Importer, op: ir.OpView) -> None:
         raise r.refuse("a reduction of several blocks together (tl.argmax, tl.argmin) is not supported.")
     kind = _combiner(op.regions[0].blocks[0])
     if kind is None:
-        raise r.refuse("a reduction must be a sum, a maximum or a minimum.")
+        raise r.refuse("a reduction must be a sum, a maximum, a minimum, an exclusive or, or an or.")
     new = r.values[op.operands[0]]
     value = new.block if isinstance(new, Flattened) else r.value(op.operands[0])
     axes = reversed(range(len(shape_of(value.type)))) if isinstance(new, Flattened) else [ir.IntegerAttr(op.attributes["axis"]).value]
@@ -130,6 +133,8 @@ _COMBINERS = {
     "arith.minsi": "min",
     "arith.minimumf": "min",
     "arith.minnumf": "min",
+    "arith.xori": "xor",
+    "arith.ori": "or",
 }
 
 
@@ -142,6 +147,33 @@ def _dot(r: Importer, op: ir.OpView) -> None:
         raise r.refuse("tl.dot multiplies two-dimensional blocks; loop over the batch instead.")
     acc = r.filled(op.operands[2])
     r.values[op.results[0]] = dialect.Dot(acc.type, a, b, acc).result
+
+
+def _join(r: Importer, op: ir.OpView) -> None:
+    """The first block where the new last dimension is 0, the second where it is 1."""
+    type_ = ir.RankedTensorType(r.type(op.results[0].type))
+    spread = []
+    for operand in op.operands:
+        value = r.filled(operand)
+        grown = blocks.ExpandDims(block_of([*shape_of(value.type), 1], type_.element_type), value, i64_attribute(type_.rank - 1)).result
+        spread.append(blocks.Broadcast(type_, grown).result)
+    i1 = ir.IntegerType.get_signless(1)
+    pair = blocks.MakeRange(block_of([2], ir.IntegerType.get_signless(32)), i64_attribute(0), i64_attribute(2)).result
+    second = arith.TruncIOp(block_of([2], i1), pair).result
+    for _ in range(type_.rank - 1):
+        second = blocks.ExpandDims(block_of([1, *shape_of(second.type)], i1), second, i64_attribute(0)).result
+    second = blocks.Broadcast(block_of(type_.shape, i1), second).result
+    r.values[op.results[0]] = arith.SelectOp(second, spread[1], spread[0]).result
+
+
+def _split(r: Importer, op: ir.OpView) -> None:
+    value = r.filled(op.operands[0])
+    shape, element = shape_of(value.type), ir.RankedTensorType(value.type).element_type
+    for i, result in enumerate(op.results):
+        axis = i64_attribute(len(shape) - 1)
+        half = shapes.Slice(block_of([*shape[:-1], 1], element), value, axis, i64_attribute(i), i64_attribute(1)).result
+        less = shapes.Reshape(block_of(shape[:-1], element), half).result
+        r.values[result] = less if shape_of(result.type) else tensor.ExtractOp(less, []).result
 
 
 # Pointers ----------------------------------------------------------------------------------------------------------------------------
@@ -212,6 +244,33 @@ def _store(r: Importer, op: ir.OpView) -> None:
     value = r.filled(operands[1])
     value = value if shape_of(value.type) else r.splat(value, pointers.shape)
     blocks.Scatter(r.whole(pointers), value, _mask(r, operands[2] if len(operands) > 2 else None, pointers.shape))
+
+
+_ATOMICS = {1: "and", 2: "or", 3: "xor", 4: "add", 5: "add", 6: "max", 7: "min", 10: "xchg"}
+"""Triton's numbers of read-modify-write operations."""
+
+
+def _atomic_rmw(r: Importer, op: ir.OpView) -> None:
+    kind = _ATOMICS.get(ir.IntegerAttr(op.attributes["atomic_rmw_op"]).value)
+    if kind is None:
+        raise r.refuse("an atomic maximum or minimum of unsigned integers, of which those of floats are made, is not supported.")
+    pointer, value, *mask = op.operands
+    _atomic(r, op, kind, pointer, value, value, mask[0] if mask else None)
+
+
+def _atomic_cas(r: Importer, op: ir.OpView) -> None:
+    _atomic(r, op, "cas", *op.operands, None)
+
+
+def _atomic(r: Importer, op: ir.OpView, kind: str, pointer: ir.Value, compared: ir.Value, value: ir.Value, mask: ir.Value | None) -> None:
+    pointers, result = r.pointers(pointer), op.results[0]
+    type_ = block_of(pointers.shape, pointers.element)
+    given = [r.filled(v) for v in (compared, value)]
+    given = [v if shape_of(v.type) else r.splat(v, pointers.shape) for v in given]
+    kind_ = ir.StringAttr.get(kind)
+    before = shapes.Atomic(type_, r.whole(pointers), *given, _mask(r, mask, pointers.shape), kind_).result
+    first = arith.ConstantOp(ir.IndexType.get(), 0).result
+    r.values[result] = before if shape_of(result.type) else tensor.ExtractOp(before, [first]).result
 
 
 # Descriptors -------------------------------------------------------------------------------------------------------------------------
@@ -305,6 +364,17 @@ def _divide(r: Importer, op: ir.OpView) -> None:
     r.values[op.results[0]] = arith.DivFOp(a, b).result
 
 
+_LIBRARY = {"__nv_rintf": math.RoundEvenOp, "__nv_nearbyintf": math.RoundEvenOp, "__nv_truncf": math.TruncOp}
+"""Functions of libdevice that mean something here."""
+
+
+def _library_function(r: Importer, op: ir.OpView) -> None:
+    symbol = ir.StringAttr(op.attributes["symbol"]).value
+    if symbol not in _LIBRARY:
+        raise r.refuse(f"{symbol} is not supported: of libdevice, a library for GPUs, there are {', '.join(_LIBRARY)}.")
+    r.values[op.results[0]] = _LIBRARY[symbol](r.value(op.operands[0])).result
+
+
 def _bitcast(r: Importer, op: ir.OpView) -> None:
     if pointee(op.results[0].type):
         raise r.refuse("a pointer cannot change the type it points to.")
@@ -389,6 +459,11 @@ HANDLERS = {
     "tt.precise_sqrt": _square_root,
     "tt.precise_divf": _divide,
     "tt.bitcast": _bitcast,
+    "tt.join": _join,
+    "tt.split": _split,
+    "tt.atomic_rmw": _atomic_rmw,
+    "tt.atomic_cas": _atomic_cas,
+    "tt.extern_elementwise": _library_function,
     "tt.unsplat": _unsplat,
     "scf.for": _for,
     "scf.if": _if,
@@ -414,10 +489,7 @@ KEPT = frozenset([*(f"arith.{name}" for name in _ARITHMETIC.split()), *(f"math.{
 REASONS = {
     "tt.int_to_ptr": "is not supported: a pointer comes from an argument of the kernel.",
     "tt.ptr_to_int": "is not supported: a pointer has no number here.",
-    "tt.atomic_rmw": "is not supported: program instances run one after the other, so load, compute and store instead.",
-    "tt.atomic_cas": "is not supported: program instances run one after the other, so load, compare and store instead.",
     "tt.call": "is not supported: device functions are inlined, so they cannot be noinline.",
-    "tt.extern_elementwise": "is not supported: libdevice is a library for GPUs.",
     "tt.elementwise_inline_asm": "is not supported: the assembly is a GPU's.",
     "tt.print": "is not supported; store the values and print them afterwards.",
 }

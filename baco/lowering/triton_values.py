@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from baco.dialects import baco as dialect
 from baco.dialects import baco_blocks as blocks
+from baco.dialects import baco_shapes as shapes
 from baco.dialects.mlir import arith, func, ir, scf, tensor
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.rebuild import Handler, Rebuilder
 
 _LIBRARY = re.compile(r"[\\/]triton[\\/](language|tools)[\\/]")
 """Files of Triton's own, where nobody looks for the reason of an error."""
-RESHAPE = "tl.reshape can only add dimensions of size 1, or flatten a block that is then reduced: elements stay in their rows."
 _ELEMENTS = ("i1", "i8", "i16", "i32", "i64", "f32")
 
 
@@ -77,7 +77,7 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Flattened:
-    """All elements of a block in one row, which is of use only to a reduction of them all."""
+    """All elements of a block in one row. A reduction of them all takes the block as it was."""
 
     block: ir.Value
 
@@ -184,7 +184,7 @@ class Importer(Rebuilder):
         if isinstance(new, Descriptor):
             raise self.refuse("a tensor descriptor can only be loaded and stored through.")
         if isinstance(new, Flattened):
-            raise self.refuse(RESHAPE)
+            return shapes.Reshape(self.type(old.type), new.block).result
         return self.whole(new) if isinstance(new, Pointers) else new
 
     def whole(self, pointers: Pointers) -> ir.Value:

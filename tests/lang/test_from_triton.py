@@ -105,6 +105,32 @@ def test_a_second_process_compiles_nothing(tmp_path, monkeypatch) -> None:
     assert json.loads(next((tmp_path / "kernels").glob("add_kernel-*")).read_text())["key"]["source"].startswith("triton ")
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("how", ["rint", "magic", "floor"])
+@pytest.mark.parametrize(("constant", "relu"), [(True, True), (False, False)])
+def test_requantisation_is_done_by_the_accumulators_way_out(backend, how, constant, relu) -> None:
+    a, b, c = int8(rng, 16, 16), int8(rng, 16, 16), np.zeros((16, 16), np.int8)
+    kernel, scale = baco.from_triton(tk.requantised_kernel), np.float32(0.0078125)  # halves are common
+    arguments = (0.5 if constant else float(scale), 16, float(scale) if constant else None, relu, how)
+    kernel[(1,)](a, b, c, *arguments, backend=backend)
+    sums = product(a, b) * scale
+    rounded = np.floor(sums + np.float32(0.5)) if how == "floor" else np.rint(sums)
+    np.testing.assert_array_equal(c, np.clip(rounded, 0 if relu else -128, 127))
+    if backend == "functional":
+        compiled = kernel.warmup(*[np.int8] * 3, *arguments).compiled
+        on_host = any("floor" in Path(tk.__file__).read_text().splitlines()[int(r.split(":")[1]) - 1] for r in compiled.remarks)
+        assert (compiled.remarks == ()) == (how != "floor") == (not on_host)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_reshapes_and_atomics(backend) -> None:
+    x, y, count = rng.integers(0, 99, 16).astype(np.int32), np.zeros(17, np.int32), np.zeros(6, np.int32)
+    baco.from_triton(tk.shapes_kernel)[(1,)](x, y, count, BLOCK=16, backend=backend)
+    np.testing.assert_array_equal(y[:16], x.reshape(8, 2)[:, ::-1].ravel())
+    assert y[16] == np.bitwise_xor.reduce(x)
+    np.testing.assert_array_equal(count, [*np.bincount(x % 4, minlength=4), 0, 9])
+
+
 def _line(kernel, text) -> int:
     return next(i for i, line in enumerate(Path(tk.__file__).read_text().splitlines(), 1) if text in line)
 
@@ -113,7 +139,7 @@ def _line(kernel, text) -> int:
     ("kernel", "text", "reason"),
     [
         (tk.half_kernel, "tl.float16", "f16 values are not supported: Gemmini multiplies int8"),
-        (tk.atomic_kernel, "tl.atomic_add", "tt.atomic_rmw is not supported: program instances run one after the other"),
+        (tk.library_kernel, "libdevice.sinh", "__nv_sinhf is not supported: of libdevice, a library for GPUs, there are __nv_rintf"),
     ],
 )
 def test_what_the_machine_has_not_is_refused_at_its_line(kernel, text, reason) -> None:

@@ -269,6 +269,26 @@ def test_a_loop_says_itself_how_deep_its_loads_are_buffered() -> None:
     assert rows[2, 1] == rows[None, 2] == 2 * rows[None, 1] and rows[1, 2] == rows[None, 1]
 
 
+@baco.jit
+def portable(a, b, c, scale, B: bl.constexpr):
+    rows, columns = bl.arange(0, B)[:, None], bl.arange(0, B)[None, :]
+    acc = bl.dot(bl.load(a + rows * B + columns), bl.load(b + rows * B + columns))
+    rounded = (acc.to(bl.float32) * scale + 12582912.0) - 12582912.0
+    bl.store(c + rows * B + columns, bl.clamp(rounded, -128, 127).to(bl.int8))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("scale", [0.0078125, -0.5, 3e30, -1e38])
+def test_portable_requantisation_is_the_stores(backend, scale) -> None:
+    a, b = rng.integers(-128, 128, (2, 16, 16), dtype=np.int8)
+    c = np.zeros((16, 16), np.int8)
+    portable[(1,)](a, b, c, scale, B=16, backend=backend)
+    sums = (a.astype(np.int32) @ b.astype(np.int32)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(c, np.clip(np.rint(sums * np.float32(scale)), -128, 127))
+    assert portable.warmup(np.int8, np.int8, np.int8, 0.5, B=16).compiled.remarks == ()
+
+
 BAD = {
     "bl.reshape(v, 3, 5)": "has 16 elements, but shape 3 x 5 has 15",
     "bl.squeeze(v, 0)": "is 16 elements long, not 1",

@@ -2,6 +2,7 @@
 
 import triton
 import triton.language as tl
+from triton.language.extra import libdevice
 
 
 @triton.jit
@@ -122,8 +123,34 @@ def half_kernel(x_ptr, BLOCK_SIZE: tl.constexpr):
 
 
 @triton.jit
-def atomic_kernel(x_ptr, BLOCK_SIZE: tl.constexpr):
-    tl.atomic_add(x_ptr + tl.arange(0, BLOCK_SIZE), 1)
+def library_kernel(x_ptr, BLOCK_SIZE: tl.constexpr):
+    tl.store(x_ptr + tl.arange(0, BLOCK_SIZE), libdevice.sinh(tl.load(x_ptr + tl.arange(0, BLOCK_SIZE))))
+
+
+@triton.jit
+def requantised_kernel(a_ptr, b_ptr, c_ptr, scale, BLOCK: tl.constexpr, SCALE: tl.constexpr, RELU: tl.constexpr, HOW: tl.constexpr):
+    rows, columns = tl.arange(0, BLOCK)[:, None], tl.arange(0, BLOCK)[None, :]
+    acc = tl.dot(tl.load(a_ptr + rows * BLOCK + columns), tl.load(b_ptr + rows * BLOCK + columns))
+    if RELU:
+        acc = tl.maximum(acc, 0)
+    scaled = acc.to(tl.float32) * (scale if SCALE is None else SCALE)
+    if HOW == "rint":
+        rounded = libdevice.rint(scaled)
+    elif HOW == "magic":
+        rounded = (scaled + 12582912.0) - 12582912.0
+    else:
+        rounded = tl.floor(scaled + 0.5)
+    tl.store(c_ptr + rows * BLOCK + columns, tl.clamp(rounded, -128.0, 127.0).to(tl.int8))
+
+
+@triton.jit
+def shapes_kernel(x_ptr, y_ptr, count_ptr, BLOCK: tl.constexpr):
+    x = tl.load(x_ptr + tl.arange(0, BLOCK))
+    even, odd = tl.split(tl.reshape(x, (BLOCK // 2, 2)))
+    tl.store(y_ptr + tl.arange(0, BLOCK), tl.interleave(odd, even))
+    tl.store(y_ptr + BLOCK, tl.xor_sum(x))
+    tl.atomic_add(count_ptr + x % 4, 1)
+    tl.atomic_cas(count_ptr + 4, 0, tl.atomic_max(count_ptr + 5, 9))
 
 
 @triton.jit
