@@ -65,9 +65,9 @@ def least(
 ) -> tuple[Corner | None, float]:
     """Of one point a layer from (layers, candidates), the best choice that keeps the goal's limits, and a lower bound on its value.
 
-    None where no corner of the hull keeps the limits. Without limits the choice is a best one; with a limit on latency, a better one may
-    lie off the hull, by at most the distance to the bound; the bound takes no notice of a limit on power. Missing candidates are ABSENT.
-    Edges of the hull that cannot go below `cutoff` are not walked.
+    None where no corner of the hull keeps the limits. Without limits the choice is a best one; with them a better one may lie off
+    the hull, by at most the distance to the bound. Missing candidates are ABSENT. Edges of the hull that cannot go below `cutoff` are not
+    walked.
     """
     each = np.arange(len(energy))
     best: Corner | None = None

@@ -33,7 +33,7 @@ from baco.search.pareto import front, most_frugal
 from baco.search.polish import TOLERANCE, polish
 from baco.search.progress import Event, Progress
 from baco.search.result import ExploreResult, NetworkResult, assess, require_writable
-from baco.search.spaces import Limits, Space, require_positive, space_named
+from baco.search.spaces import Limits, Space, space_named
 from baco.workload import DIMENSIONS
 from baco.workloads import Network
 from baco.workloads import network as network_named
@@ -139,8 +139,17 @@ def explore(
     if latency not in LATENCIES:
         raise InvalidOption("latency", latency, LATENCIES)
     constants = constants or Constants()
-    require_positive("max_power_mw", max_power_mw)
-    require_positive("max_cycles", max_cycles)
+    limits = Limits(
+        max_dim=Limits.max_dim if max_dim is None else max_dim,
+        max_scratchpad_kib=max_scratchpad_kib,
+        max_accumulator_kib=max_accumulator_kib,
+        max_sram_kib=max_sram_kib,
+        max_pes=max_pes,
+        max_area_mm2=max_area_mm2,
+        max_power_mw=max_power_mw,
+        max_cycles=max_cycles,
+        area=constants.area,
+    )
     goal = Goal(
         "edp" if objective == PARETO else objective,
         math.inf if max_cycles is None else max_cycles,
@@ -148,8 +157,6 @@ def explore(
     )
     table = network_named(network) if isinstance(network, str) else network
     chosen_space = space_named(space) if isinstance(space, str) else space
-    side = Limits.max_dim if max_dim is None else max_dim
-    limits = Limits(side, max_scratchpad_kib, max_accumulator_kib, max_sram_kib, max_pes, max_area_mm2, constants.area)
     if not chosen_space.sides(limits):
         name, value = next((n, v) for n, v in (("max_area_mm2", max_area_mm2), ("max_pes", max_pes), ("max_dim", max_dim)) if v is not None)
         raise InvalidSearch(name, f"leaves no room for the smallest array of the {chosen_space.name} space: it is {value:g}.")
@@ -175,17 +182,16 @@ def explore(
             raise
         interrupted = True
         search.bound = None
-    told = ", ".join(_limits(limits, max_power_mw, max_cycles))
     if search.best is None:
         raise NoDesign(
-            f"no machine of the {chosen_space.name} space with {told} holds a mapping of every layer of {table.name};"
+            f"no machine of the {chosen_space.name} space with {limits} holds a mapping of every layer of {table.name};"
             " raise a limit or the budget."
         )
     result = ExploreResult(
         network=table.name,
         space=chosen_space.name,
         objective=objective,
-        limits=told,
+        limits=str(limits),
         halo=halo,
         latency=latency,
         seed=seed,
@@ -207,13 +213,6 @@ def explore(
     if out is not None:
         result.write(Path(out))
     return result
-
-
-def _limits(limits: Limits, max_power_mw: float | None, max_cycles: float | None) -> list[str]:
-    """What a person limited, in words."""
-    parts = [str(limits)]
-    parts += [f"power up to {max_power_mw:g} mW"] if max_power_mw is not None else []
-    return parts + ([f"latency up to {max_cycles:g} cycles"] if max_cycles is not None else [])
 
 
 def _mapped(search: Search, found: Design, label: str) -> NetworkResult:
@@ -316,8 +315,11 @@ def _polish(search: Search) -> None:
         search.samples += scored
     polished = replace(best, choices=tuple(choices))
     mapped = _mapped(search, polished, "polished")
-    if rules.goal.allows(mapped.energy_uj / PJ_TO_UJ * (1 - TOLERANCE), mapped.cycles):  # a faster mapping may draw more power than allowed
-        search.best = polished
+    energy, cycles = mapped.energy_uj / PJ_TO_UJ, mapped.cycles
+    if rules.goal.allows(energy * (1 - TOLERANCE), cycles):  # a faster mapping may draw more power than allowed
+        search.best = replace(polished, value=rules.goal.value(energy, cycles), energy=energy, latency=cycles)
+        if search.best.value < best.value * (1 - TOLERANCE):
+            search.history.append((search.samples, search.best.value, "polish"))
 
 
 def _floor(network: Network, side: int, rules: Rules) -> float:

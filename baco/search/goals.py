@@ -78,16 +78,33 @@ class Goal:
         return (latency <= self.max_cycles) & (energy <= self.max_power * latency)
 
     def least_on(self, path: Sequence[Point]) -> float:
-        """The least value on a path of straight pieces as far as it keeps the limit on latency; infinite where none of it does.
+        """A lower bound on the value of every design that keeps the limits and has no less of both totals than some point of a path of
+        straight pieces; infinite where there is none.
 
-        The limit on power is not looked at: what comes out is a lower bound for a goal with one.
+        A design of energy e or more takes at least e / max_power cycles, however fast it could be. So the value at a point is taken at no
+        fewer cycles than that; it is least at an end of a piece or where the piece crosses one of the limits.
         """
-        points = [p for p in path if p[1] <= self.max_cycles]
+        points = list(path)
         for (e0, l0), (e1, l1) in itertools.pairwise(path):
-            if (l0 - self.max_cycles) * (l1 - self.max_cycles) < 0:  # crosses the limit
-                part = (self.max_cycles - l0) / (l1 - l0)
-                points.append((e0 + part * (e1 - e0), self.max_cycles))
-        return min((self.value(*p) for p in points), default=math.inf)
+            for beyond in (self._over_latency, self._over_power, self._over_both):
+                d0, d1 = beyond(e0, l0), beyond(e1, l1)
+                if d0 * d1 < 0:
+                    part = d0 / (d0 - d1)
+                    points.append((e0 + part * (e1 - e0), l0 + part * (l1 - l0)))
+        slowed = [(e, max(latency, e / self.max_power)) for e, latency in points]
+        kept = self.max_cycles * (1 + 1e-9)  # a crossing is computed, not exact
+        return min((self.value(e, latency) for e, latency in slowed if latency <= kept), default=math.inf)
+
+    def _over_latency(self, energy: float, latency: float) -> float:
+        return latency - self.max_cycles if self.max_cycles < math.inf else -1.0
+
+    def _over_power(self, energy: float, latency: float) -> float:
+        return energy - self.max_power * latency if self.max_power < math.inf else -1.0
+
+    def _over_both(self, energy: float, latency: float) -> float:
+        """Whether this energy takes more cycles than there may be at the most power."""
+        limited = self.max_power < math.inf and self.max_cycles < math.inf
+        return energy - self.max_power * self.max_cycles if limited else -1.0
 
 
 EDP = Goal()

@@ -30,7 +30,7 @@ PAPER_SIDES = (128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 2, 1)
 
 @dataclass(frozen=True)
 class Limits:
-    """A person's limits on the hardware; None leaves a figure free. `area` is the table by which areas are estimated.
+    """A person's limits on the hardware and on the network's totals; None leaves a figure free. `area` is the table of areas.
 
     Raises:
         InvalidSearch: on construction, naming the limit.
@@ -43,13 +43,19 @@ class Limits:
     """Scratchpad and accumulator together."""
     max_pes: int | None = None
     max_area_mm2: float | None = None
+    max_power_mw: float | None = None
+    """On average."""
+    max_cycles: float | None = None
+    """Of the whole network."""
     area: AreaTable = GEMMINI_AREA
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_dim <= LARGEST_SIDE:
             raise InvalidSearch("max_dim", f"must be from 1 to {LARGEST_SIDE}, but is {self.max_dim}.")
-        for name in ("max_scratchpad_kib", "max_accumulator_kib", "max_sram_kib", "max_pes", "max_area_mm2"):
-            require_positive(name, getattr(self, name))
+        for name in ("scratchpad_kib", "accumulator_kib", "sram_kib", "pes", "area_mm2", "power_mw", "cycles"):
+            value = getattr(self, f"max_{name}")
+            if value is not None and not value > 0:
+                raise InvalidSearch(f"max_{name}", f"must be greater than 0, but is {value}.")
 
     def __str__(self) -> str:
         parts = [f"side up to {self.max_dim}"]
@@ -58,6 +64,8 @@ class Limits:
         parts += [f"SRAM up to {self.max_sram_kib:g} KiB"] if self.max_sram_kib else []
         parts += [f"up to {self.max_pes} elements"] if self.max_pes else []
         parts += [f"area up to {self.max_area_mm2:g} mm2"] if self.max_area_mm2 else []
+        parts += [f"power up to {self.max_power_mw:g} mW"] if self.max_power_mw else []
+        parts += [f"latency up to {self.max_cycles:g} cycles"] if self.max_cycles else []
         return ", ".join(parts)
 
     @property
@@ -69,9 +77,9 @@ class Limits:
         return math.isqrt(elements)
 
     @property
-    def memories_free(self) -> bool:
-        """Whether no limit holds back the memories."""
-        limits = (self.max_scratchpad_kib, self.max_accumulator_kib, self.max_sram_kib, self.max_area_mm2)
+    def largest_is_best(self) -> bool:
+        """Whether no limit makes a larger array a trade: for room, for rows of an accumulator, or for power, as it is done sooner."""
+        limits = (self.max_scratchpad_kib, self.max_accumulator_kib, self.max_sram_kib, self.max_area_mm2, self.max_power_mw)
         return all(limit is None for limit in limits)
 
     @property
@@ -98,12 +106,6 @@ class Limits:
         for figure, limit in self.excess(side, accumulator_kib, scratchpad_kib):
             kept = kept & (figure <= limit)
         return kept
-
-
-def require_positive(name: str, value: float | None) -> None:
-    """Raises :class:`InvalidSearch` for a limit that is not greater than 0."""
-    if value is not None and not value > 0:
-        raise InvalidSearch(name, f"must be greater than 0, but is {value}.")
 
 
 class Space:
@@ -191,17 +193,14 @@ class PaperSpace(Space):
     name = "paper"
 
     def sides(self, limits: Limits) -> list[int]:
-        """The largest only, where the memories are free: a larger array costs no energy and holds every mapping of a smaller one.
-
-        A limit on memories or area makes it a trade: an array takes room, and a wider accumulator has fewer rows. Then a few more sides.
-        """
+        """The largest only, where no limit speaks for a smaller one: it costs no energy and holds every mapping of a smaller one."""
         largest = limits.largest_side
-        if limits.memories_free:
+        if limits.largest_is_best:
             return [largest] if largest else []
         return [largest, *(side for side in PAPER_SIDES if side < largest)] if largest else []
 
     def complete(self, limits: Limits) -> bool:
-        return limits.memories_free
+        return limits.largest_is_best
 
     def bound_slack(self, side: int, table: EnergyTable) -> float:
         """Rounding to whole KiB costs less than 1 KiB over `side` columns, and that only in the accumulator's energy."""
