@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from mapping_cases import cases
 from nest_walker import walk
 
 from baco.hardware import GemminiConfig
 from baco.perfmodel import InvalidMachine, InvalidOption, Machine, evaluate, predict
+from baco.perfmodel.equations import HALOS
 from baco.workload import InvalidMapping, Mapping, Problem
 
 
@@ -24,6 +26,14 @@ def test_predicted_traffic_is_what_a_walk_counts(case):
 def test_sliding_inputs_are_counted_as_a_walk_counts_them(case):
     problem, mapping = case
     assert predict(problem, mapping, halo="reuse").differences(walk(problem, mapping, halo="reuse")) == []
+
+
+@pytest.mark.long
+@settings(max_examples=4000, deadline=None)
+@given(cases(), st.sampled_from(HALOS))
+def test_thousands_of_mappings_are_counted_as_a_walk_counts_them(case, halo):
+    problem, mapping = case
+    assert predict(problem, mapping, halo).differences(walk(problem, mapping, halo)) == []
 
 
 @settings(max_examples=50, deadline=None)
