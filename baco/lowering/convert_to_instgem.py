@@ -307,7 +307,7 @@ def _mvout(r: _Converter, source: OnChip, to: InDram, rows: ir.Value | int, cols
         _pooling_mvout(r, source, to, cols)
         return
     raw = source.memory == ACCUMULATOR and source.leaving is None
-    e.mvout(to.address, _local(e, source, r.config, isa.FULL_WIDTH_BIT if raw else 0), cols, rows)
+    e.mvout(to.address, _local(e, source, r.config, e.full_width_bit() if raw else 0), cols, rows)
 
 
 def _pooling_mvout(r: _Converter, source: OnChip, to: InDram, cols: ir.Value | int) -> None:

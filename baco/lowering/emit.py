@@ -7,6 +7,7 @@ from baco.dialects import instgem
 from baco.dialects.mlir import arith, ir
 from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
+from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.rebuild import known
 
 Quantity = ir.Value | int
@@ -97,6 +98,8 @@ class Emitter(Arithmetic):
 
     def instruction(self, name: str, **fields: Quantity) -> None:
         """Any instruction, by the field names of the instruction table; fields left out are 0."""
+        if fields.get("full_c"):
+            self.full_width_bit()
         operands = {}
         for f in isa.BY_NAME[name].fields:
             q = fields.pop(f.name, 0)
@@ -104,6 +107,17 @@ class Emitter(Arithmetic):
         if fields:
             raise isa.IsaError(f"{name} has no field {next(iter(fields))!r}.")
         instgem.OPERATIONS[name](**operands)
+
+    def full_width_bit(self) -> int:
+        """The flag of a store of 32-bit rows of the accumulator.
+
+        Raises:
+            UnsupportedOperation: if this hardware cannot do that.
+        """
+        if not self.config.full_width_stores:
+            reason = "this hardware stores int8 only (full_width_stores is false), but an int32 result is stored here; requantise it."
+            raise UnsupportedOperation(reason, SourceLocation.of(ir.Location.current))
+        return isa.FULL_WIDTH_BIT
 
     def fence(self) -> None:
         instgem.Fence()

@@ -369,7 +369,7 @@ class LayerWriter:
             self._store(at, self.outputs, 1, self.scale, int(self.relu), 0)
             scf.YieldOp([])
         with ir.InsertionPoint(branch.else_block):
-            self._store(at, self.partial, 4, isa.float_bits(1.0), 0, isa.FULL_WIDTH_BIT)
+            self._store(at, self.partial, 4, isa.float_bits(1.0), 0, self.e.full_width_bit())
             scf.YieldOp([])
 
     def _store(self, at: Index, buffer: ir.Value, element_bytes: int, scale: int, activation: int, flags: int) -> None:
