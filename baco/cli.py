@@ -133,6 +133,8 @@ def compile_(
     instructions: Annotated[
         str, typer.Option(help="What products become: primitive instructions, Gemmini's loops, or auto.")
     ] = "primitive",
+    grid_order: Annotated[str, typer.Option(help="Axes of the launch grid from the innermost on, such as 1,0.")] = "0",
+    keep_resident: Annotated[bool, typer.Option(help="Keep blocks on the chip that several program instances use.")] = True,
     emit: Annotated[str | None, typer.Option(help="The stage to write; all of them if not given.", show_default=False)] = None,
     output: Annotated[
         Path | None,
@@ -153,10 +155,15 @@ def compile_(
         raise BacoError(f"there is no stage {emit!r}; the stages are {', '.join(aot.STAGES)}.")
     if emit == "elf" and output is None:
         raise BacoError("--emit elf writes bytes, not text; name a file for them with -o.")
+    try:
+        order = tuple(int(axis) for axis in grid_order.split(","))
+    except ValueError:
+        raise BacoError(f"--grid-order takes axes of the grid from the innermost on, such as 1,0, not {grid_order!r}.") from None
 
     def work(note: Callable[[str], None]) -> int:
         note(f"compiling {kernel}")
-        special = aot.compile_ahead(kernel, signature, tools.load_hardware(hardware), num_stages, instructions)
+        options = {"num_stages": num_stages, "instructions": instructions, "grid_order": order, "keep_resident": keep_resident}
+        special = aot.compile_ahead(kernel, signature, tools.load_hardware(hardware), **options)
         for remark in special.compiled.remarks:
             print(f"remark: {remark}", file=sys.stderr)
         if emit is not None:

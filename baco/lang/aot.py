@@ -91,20 +91,18 @@ def load_kernel(place: str) -> JITFunction:
     return kernel if isinstance(kernel, JITFunction) else kernel.base
 
 
-def compile_ahead(
-    place: str, signature: str, hardware: GemminiConfig, num_stages: int = 1, instructions: str = "primitive"
-) -> Specialisation:
-    """Compile a kernel for a signature and a machine. `num_stages` and `instructions` mean what they do in a launch.
+def compile_ahead(place: str, signature: str, hardware: GemminiConfig, **options: object) -> Specialisation:
+    """Compile a kernel for a signature and a machine. `options` are those of a launch, such as num_stages.
 
     Raises:
         KernelFileError: if there is no such kernel.
         SignatureError: if the signature does not fit it.
-        LaunchError: if there is no such choice of instructions.
+        LaunchError: if an option has a value that it cannot take.
         baco.lowering.errors.CompilationError: if it cannot be compiled.
     """
     kernel = load_kernel(place)
     arguments = stand_ins(signature, kernel.parameters, kernel.constexprs)
-    return kernel.warmup(hardware=hardware, num_stages=num_stages, instructions=instructions, **arguments)
+    return kernel.warmup(hardware=hardware, **options, **arguments)
 
 
 def stand_ins(signature: str, parameters: Sequence[inspect.Parameter], constexprs: frozenset[str]) -> dict[str, Any]:

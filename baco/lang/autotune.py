@@ -12,6 +12,7 @@ The cost of each configuration is kept on disk by itself (:mod:`baco.lang.tuning
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 import warnings
@@ -49,10 +50,14 @@ class Config:
     maxnreg: int | None = None
     instructions: str | None = None
     """Which instructions do products, as in a launch; None leaves it to the launch."""
+    grid_order: tuple[int, ...] | None = None
+    """The axes of the grid from the innermost on, as in a launch; None leaves it to the launch."""
+    keep_resident: bool | None = None
+    """Whether blocks that several program instances use stay on the chip, as in a launch; None leaves it to the launch."""
     pre_hook: Callable[[dict[str, Any]], None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        launch.Options(self.num_stages, *([self.instructions] if self.instructions else []))
+        launch.Options(**self.options())
         given = {name: getattr(self, name) for name in launch.GPU_ONLY if getattr(self, name) is not None}
         launch.without_gpu(given, (), stacklevel=3)
 
@@ -61,17 +66,20 @@ class Config:
 
     def all_kwargs(self) -> dict[str, Any]:
         """What a launch with this configuration is given."""
-        instructions = {"instructions": self.instructions} if self.instructions else {}
-        return {**self.kwargs, "num_stages": self.num_stages, **instructions}
+        return {**self.kwargs, **self.options()}
+
+    def options(self) -> dict[str, Any]:
+        """The options of a launch that it decides."""
+        given = ((name, getattr(self, name)) for name in launch.KEYWORDS)
+        return {name: value for name, value in given if value is not None}
 
     def __str__(self) -> str:
         return ", ".join(f"{name}: {value}" for name, value in self.all_kwargs().items())
 
     def to_source(self) -> str:
         """The call that makes it."""
-        stages = f", num_stages={self.num_stages}" if self.num_stages != 1 else ""
-        instructions = f", instructions={self.instructions!r}" if self.instructions else ""
-        return f"baco.Config({self.kwargs!r}{stages}{instructions})"
+        options = "".join(f", {name}={value!r}" for name, value in self.options().items() if (name, value) != ("num_stages", 1))
+        return f"baco.Config({self.kwargs!r}{options})"
 
 
 class _Wrapper(Launchable):
@@ -202,7 +210,7 @@ class Autotuner(_Wrapper):
         if self.base.interpret or keywords.get("backend") in (CPU, INTERPRETED):
             return self.prune(named, keywords)[0]  # nothing is counted there, and each gives the same result
         types = tuple(_dtype(v) for v in named.values() if launch.is_array(v))
-        key = (*(named.get(name) for name in self.keys), *types, keywords.get("instructions"), keywords.get("hardware") or GemminiConfig())
+        key = (*(named.get(name) for name in self.keys), *types, _options(keywords), keywords.get("hardware") or GemminiConfig())
         if key not in self.cache:
             self.cache[key] = self._tune(named, arguments, grid, keywords, key[:-2])
         return self.cache[key]
@@ -228,7 +236,7 @@ class Autotuner(_Wrapper):
         keep = self.cache_results and knobs.cache_autotuning.value
         for config in self.prune(named, keywords):
             bound = self.bind(arguments, {**keywords, **config.kwargs})
-            options = {"num_stages": config.num_stages, "instructions": config.instructions or keywords.get("instructions", "primitive")}
+            options = dataclasses.asdict(_options({**keywords, **config.options()}))
             place = tuning_cache.key_of(self.base, bound, grid, options, hardware) if keep else None
             entry = tuning_cache.load(place) if place else None
             if entry is None:
@@ -298,6 +306,11 @@ class Autotuner(_Wrapper):
         lines += [f"         skipped         {config}: {reason.splitlines()[0]}" for config, reason in self.skipped.items()]
         lines += ["to use it without tuning, write:", f"@baco.autotune(configs=[{best.to_source()}], key={self.keys!r})"]
         return "\n".join(lines)
+
+
+def _options(keywords: Mapping[str, Any]) -> launch.Options:
+    """The options among the keywords of a launch."""
+    return launch.Options(**{name: keywords[name] for name in launch.KEYWORDS if name in keywords})
 
 
 def _dtype(value: Any) -> str:

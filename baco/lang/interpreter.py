@@ -35,14 +35,16 @@ from baco.lang.interpreter_functions import DeviceAssertion
 from baco.lang.interpreter_memory import Memory, OutOfBounds, Pointer
 from baco.lang.interpreter_values import Block
 from baco.lang.types import constexpr
+from baco.lowering.choices import GRID_ORDER, program_instances
 
 
 class Interpreter:
     """One launch of one kernel. Called by the builtins with their name and arguments."""
 
-    def __init__(self, kernel: str, grid: tuple[int, int, int]) -> None:
+    def __init__(self, kernel: str, grid: tuple[int, int, int], order: Sequence[int]) -> None:
         self.kernel = kernel
         self.grid = grid
+        self.order = order
         self.instance = (0, 0, 0)
         self.files: set[str] = set()
         """Where the kernel and the device functions it called are written."""
@@ -69,8 +71,8 @@ class Interpreter:
         """
         token = INTERPRETER.set(self)
         try:
-            for z, y, x in itertools.product(*(range(n) for n in reversed(self.grid))):
-                self.instance = (x, y, z)
+            for instance in program_instances(self.grid, self.order):
+                self.instance = instance
                 self._instance(function, arguments)
         finally:
             INTERPRETER.reset(token)
@@ -137,12 +139,17 @@ def _column(code: CodeType, instruction: int) -> int:
 
 
 def run(
-    kernel: str, function: Callable[..., Any], bound: Mapping[str, Any], constexprs: frozenset[str], grid: tuple[int, int, int]
+    kernel: str,
+    function: Callable[..., Any],
+    bound: Mapping[str, Any],
+    constexprs: frozenset[str],
+    grid: tuple[int, int, int],
+    order: Sequence[int] = GRID_ORDER,
 ) -> None:
-    """Interpret a launch: `bound` are the arguments by name, as the caller gave them."""
+    """Interpret a launch: `bound` are the arguments by name, as the caller gave them; `order` are the grid's axes, the innermost first."""
     launch.signature_of(kernel, bound, constexprs)  # the same arguments are refused as for a compiled kernel
     values = {name: value if name in constexprs else _value(kernel, name, value) for name, value in bound.items()}
-    Interpreter(kernel, grid).run(function, values)
+    Interpreter(kernel, grid, order).run(function, values)
 
 
 def _value(kernel: str, name: str, value: Any) -> Any:

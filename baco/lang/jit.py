@@ -27,6 +27,7 @@ from baco.lang.errors import LaunchError
 from baco.lang.launch import Options
 from baco.lang.source import KernelSource, NoCanonicalText, Signature, namespace_of, read_source, signature_text
 from baco.lang.types import KernelFacts
+from baco.lowering.choices import GRID_ORDER
 
 if TYPE_CHECKING:
     from baco.dialects.mlir import ir
@@ -98,7 +99,7 @@ class Launchable:
         raise NotImplementedError
 
 
-RESERVED = ("grid", "hardware", "backend", "num_stages", "instructions")
+RESERVED = ("grid", "hardware", "backend", *launch.KEYWORDS)
 """Keywords of a launch, which a kernel's parameters cannot be called."""
 
 
@@ -140,6 +141,8 @@ class JITFunction(Launchable):
         backend: str = "functional",
         num_stages: int = 1,
         instructions: str = "primitive",
+        grid_order: Sequence[int] = GRID_ORDER,
+        keep_resident: bool = True,
         **keywords: object,
     ) -> RunResult | CpuResult:
         """Compile if needed, and run every program instance of the grid.
@@ -149,7 +152,9 @@ class JITFunction(Launchable):
         accelerator: what does not fit Gemmini runs too, nothing is counted, and reaching outside an array goes unnoticed.
         With `backend="interpreter"`, or an interpreted kernel, it runs as plain Python, which counts nothing either. `num_stages` is how
         deep loads are buffered; `instructions` what products become: "primitive" instructions, Gemmini's "loops" or, with "auto", the
-        cheaper of both where loops can do them.
+        cheaper of both where loops can do them. `grid_order` names the axes of the grid from the innermost on: (1, 0) runs the instances
+        along axis 1 one after the other, and axis 0 around them. Blocks that several instances in a row use stay on the chip where there
+        is room, unless `keep_resident` is False.
 
         Raises:
             LaunchError: if the grid or the arguments do not fit the kernel.
@@ -158,12 +163,13 @@ class JITFunction(Launchable):
         """
         from baco import sim
 
-        options = Options(num_stages, instructions)
+        options = Options(num_stages, instructions, grid_order, keep_resident)
         bound = self.bind(arguments, keywords)
         if self.interpret or backend == INTERPRETED:
             from baco.lang import interpreter
 
-            interpreter.run(self.__name__, self.function, bound, self.constexprs, launch.grid_sizes(self.__name__, grid, bound))
+            sizes = launch.grid_sizes(self.__name__, grid, bound)
+            interpreter.run(self.__name__, self.function, bound, self.constexprs, sizes, options.grid_order)
             return sim.RunResult(sim.Counters(), 0)
         special = self._specialise(bound, CPU if backend == CPU else hardware or GemminiConfig(), options)
         sizes = launch.grid_sizes(self.__name__, grid, bound)
@@ -171,7 +177,7 @@ class JITFunction(Launchable):
         names = [name for name, _, _ in special.signature.runtime]
         values = [launch.plain(bound[n]) for n in names]
         if backend == CPU:
-            ran = special.compiled.run(values, sizes)
+            ran = special.compiled.run(values, sizes, options.grid_order)
             launch.check_exit(self.__name__, ran.exit_code, ran.output.decode())
             return ran
         result = sim.run(special.program, special.compiled.config, values, sizes, backend=backend)
@@ -188,6 +194,8 @@ class JITFunction(Launchable):
         hardware: GemminiConfig | None = None,
         num_stages: int = 1,
         instructions: str = "primitive",
+        grid_order: Sequence[int] = GRID_ORDER,
+        keep_resident: bool = True,
         **keywords: object,
     ) -> Specialisation:
         """Compile without running. An array may be given as its NumPy dtype alone.
@@ -196,7 +204,7 @@ class JITFunction(Launchable):
         """
         bound = self.bind(arguments, keywords)
         launch.grid_sizes(self.__name__, grid, bound)
-        return self._specialise(bound, hardware or GemminiConfig(), Options(num_stages, instructions))
+        return self._specialise(bound, hardware or GemminiConfig(), Options(num_stages, instructions, grid_order, keep_resident))
 
     def bind(self, arguments: Sequence[object], keywords: Mapping[str, object]) -> dict[str, Any]:
         """Arguments by parameter name.
@@ -251,9 +259,8 @@ class JITFunction(Launchable):
         if target == CPU:
             compiled = compile_kernel_for_cpu(module, parameters)
         else:
-            compiled = compile_kernel(
-                module, parameters, target, num_stages=options.num_stages, instructions=options.instructions, files=files
-            )
+            chosen = {name: getattr(options, name) for name in launch.KEYWORDS}
+            compiled = compile_kernel(module, parameters, target, **chosen, files=files)
         return dataclasses.replace(compiled, asm={**before, **compiled.asm}), facts
 
     # What another front end does its own way -----------------------------------------------------------------------------------------

@@ -17,13 +17,12 @@ from baco.hardware import GemminiConfig
 from baco.lang.errors import DeviceAssertionFailure, LaunchError, ShapeMismatch, SourceLocation
 from baco.lang.source import Signature
 from baco.lang.types import BY_NAME, DType, Extent, evaluate
-from baco.lowering.choices import INSTRUCTIONS, PRIMITIVE
+from baco.lowering.choices import AXES, GRID_ORDER, INSTRUCTIONS, PRIMITIVE, whole_grid_order
 from baco.sim.program import STOPPED
 
 if TYPE_CHECKING:
     from baco.sim import RunResult
 
-MAX_AXES = 3
 GPU_ONLY = ("num_warps", "num_ctas", "maxnreg")
 """Launch keywords of Triton's that this machine has no use for."""
 
@@ -36,7 +35,10 @@ class Options:
     """How many copies a load-and-use loop's buffers get, so that loads run ahead; 1 is one copy, without overlap."""
     instructions: str = PRIMITIVE
     """Which instructions do products; one of :data:`baco.lowering.choices.INSTRUCTIONS`."""
-
+    grid_order: tuple[int, ...] = GRID_ORDER
+    """The axes of the grid from the innermost on, as (1, 0); those not named are outermost."""
+    keep_resident: bool = True
+    """Whether blocks that several program instances use stay on the chip where there is room (:mod:`baco.lowering.keep_resident`)."""
     debug: bool = field(default_factory=lambda: knobs.debug.value)
     """Whether `device_assert` is compiled in."""
 
@@ -48,6 +50,18 @@ class Options:
             raise LaunchError(f"num_stages must be a whole number of at least 1, but is {self.num_stages!r}.")
         if self.instructions not in INSTRUCTIONS:
             raise LaunchError(f"instructions must be one of {', '.join(INSTRUCTIONS)}, but is {self.instructions!r}.")
+        order = whole_grid_order(self.grid_order) if isinstance(self.grid_order, (tuple, list)) else None
+        if order is None:
+            raise LaunchError(
+                f"grid_order must be axes of the grid from the innermost on, such as (1, 0) or (2, 0, 1), but is {self.grid_order!r}."
+            )
+        object.__setattr__(self, "grid_order", order)
+        if not isinstance(self.keep_resident, bool):
+            raise LaunchError(f"keep_resident must be True or False, but is {self.keep_resident!r}.")
+
+
+KEYWORDS = ("num_stages", "instructions", "grid_order", "keep_resident")
+"""The options that are keywords of a launch."""
 
 
 def without_gpu(keywords: Mapping[str, Any], parameters: Sequence[str], stacklevel: int) -> dict[str, Any]:
@@ -199,10 +213,10 @@ def grid_sizes(kernel: str, grid: Any, bound: Mapping[str, Any]) -> tuple[int, i
     """
     sizes = grid(dict(bound)) if callable(grid) else grid
     sizes = (sizes,) if isinstance(sizes, (int, np.integer)) else sizes
-    ok = isinstance(sizes, Sequence) and 1 <= len(sizes) <= MAX_AXES and all(isinstance(s, (int, np.integer)) and s > 0 for s in sizes)
+    ok = isinstance(sizes, Sequence) and 1 <= len(sizes) <= AXES and all(isinstance(s, (int, np.integer)) and s > 0 for s in sizes)
     if not ok:
         raise LaunchError(f"kernel {kernel}: the grid must be one to three positive integers, but is {sizes!r}.")
-    return tuple([int(s) for s in sizes] + [1] * (MAX_AXES - len(sizes)))
+    return tuple([int(s) for s in sizes] + [1] * (AXES - len(sizes)))
 
 
 def check_extents(kernel: str, extents: Sequence[Extent], bound: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from baco.lang.errors import CompilationError, CompileTimeAssertionFailure, LaunchError, SourceLocation, UnsupportedLanguageConstruct
-from baco.lang.jit import INTERPRETED, Grid, JITFunction, Specialisation
+from baco.lang.jit import INTERPRETED, RESERVED, Grid, JITFunction, Specialisation
 from baco.lang.source import NoCanonicalText, Signature, signature_text
 from baco.lang.types import KernelFacts
 
@@ -62,7 +62,7 @@ class TritonKernel(JITFunction):
     triton: Any = None
     """The function with `@triton.jit`."""
 
-    reserved = ("grid", "hardware", "backend", "instructions")
+    reserved = tuple(name for name in RESERVED if name != "num_stages")
 
     def run(self, *arguments: object, grid: Grid, backend: str = "functional", **keywords: Any) -> RunResult | CpuResult:
         """As :meth:`JITFunction.run`. A kernel may have a parameter `num_stages`, which then is the launch's too, as in Triton.

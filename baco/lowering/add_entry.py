@@ -8,7 +8,7 @@ After:
     llvm.mlir.global external @baco_instance : !llvm.array<3 x i64>      // the program instance that runs
     func.func @baco_main() {
       "instgem.flush"
-      scf.for %pid2 ... { scf.for %pid1 ... { scf.for %pid0 ... { func.call @matmul(...) } } }
+      scf.for %pid2 ... { scf.for %pid1 ... { scf.for %pid0 ... { func.call @matmul(...) } } }   // or as baco.grid_order says
       "instgem.fence" }
 
 The loader fills `baco_arguments` before the start; the fence makes every result readable before the program says that it has ended. Each
@@ -17,15 +17,18 @@ loop stores its counter in `baco_instance`, so that a simulator can say which pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from baco.dialects.mlir import arith, func, ir, llvm, scf
+from baco.lowering.choices import AXES
 from baco.lowering.emit import Emitter
+from baco.lowering.loop_nest import get_grid_order
 from baco.lowering.passes import get_hardware, kernel_of, register
 from baco.lowering.structure_pointers import GRID_ARGUMENTS
 
 ARGUMENTS = "baco_arguments"
 INSTANCE = "baco_instance"
 MAIN = "baco_main"
-_AXES = 3
 
 
 @register("add-entry")
@@ -35,18 +38,18 @@ def run(module: ir.Module) -> None:
     kernel.attributes["sym_visibility"] = ir.StringAttr.get("private")
     i64 = ir.IntegerType.get_signless(64)
     own = list(kernel.type.inputs)[: -len(GRID_ARGUMENTS)]
-    slots = _AXES + len(own)
+    slots = AXES + len(own)
     with ir.InsertionPoint(module.body), kernel.location:
         array = _global(ARGUMENTS, slots)
-        _global(INSTANCE, _AXES)
+        _global(INSTANCE, AXES)
         main = func.FuncOp(MAIN, ([], []))
         with ir.InsertionPoint(main.add_entry_block()):
             base, instance = _address(ARGUMENTS), _address(INSTANCE)
-            values = [llvm.LoadOp(i64, _slot(base, array, i)).result for i in range(_AXES)]
+            values = [llvm.LoadOp(i64, _slot(base, array, i)).result for i in range(AXES)]
             # A float32 is the bit pattern in the low half of its slot.
-            arguments = [llvm.LoadOp(t, _slot(base, array, _AXES + i)).result for i, t in enumerate(own)]
+            arguments = [llvm.LoadOp(t, _slot(base, array, AXES + i)).result for i, t in enumerate(own)]
             Emitter(get_hardware(module)).instruction("flush", skip=0)
-            _launch(kernel, arguments, values, instance, [])
+            _launch(kernel, arguments, values, instance, get_grid_order(module, kernel), {})
             Emitter(get_hardware(module)).fence()
             func.ReturnOp([])
 
@@ -79,16 +82,23 @@ def _slot(base: ir.Value, array: ir.Type, index: int) -> ir.Value:
     return llvm.GEPOp(ir.Type.parse("!llvm.ptr"), base, [], [0, index], array, 0).result
 
 
-def _launch(kernel: func.FuncOp, arguments: list[ir.Value], sizes: list[ir.Value], instance: ir.Value, ids: list[ir.Value]) -> None:
-    """Loops over the grid, the last axis outermost."""
-    if len(ids) == _AXES:
-        func.CallOp(kernel, [*arguments, *reversed(ids), *sizes])
+def _launch(
+    kernel: func.FuncOp,
+    arguments: list[ir.Value],
+    sizes: list[ir.Value],
+    instance: ir.Value,
+    order: Sequence[int],
+    ids: dict[int, ir.Value],
+) -> None:
+    """Loops over the axes of the grid in `order`, the last outermost; `ids` are the places on those that have their loops."""
+    if not order:
+        func.CallOp(kernel, [*arguments, *(ids[axis] for axis in range(AXES)), *sizes])
         return
     i64 = ir.IntegerType.get_signless(64)
     zero, one = (arith.ConstantOp(i64, n).result for n in (0, 1))
-    axis = _AXES - 1 - len(ids)
+    axis = order[-1]
     loop = scf.ForOp(zero, sizes[axis], one)
     with ir.InsertionPoint(loop.body):
-        llvm.StoreOp(loop.induction_variable, _slot(instance, ir.Type.parse(f"!llvm.array<{_AXES} x i64>"), axis))
-        _launch(kernel, arguments, sizes, instance, [*ids, loop.induction_variable])
+        llvm.StoreOp(loop.induction_variable, _slot(instance, ir.Type.parse(f"!llvm.array<{AXES} x i64>"), axis))
+        _launch(kernel, arguments, sizes, instance, order[:-1], {**ids, axis: loop.induction_variable})
         scf.YieldOp([])

@@ -34,7 +34,7 @@ from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE
 from baco.lowering.iterations_ahead import carry_through, hand_on
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.pipeline_loads import following, get_num_stages, ring_of, slot_of, take_place
-from baco.lowering.place_in_memories import ACCUMULATOR, SLOTS, allocations, memory_of, rows_of, rows_taken
+from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, SLOTS, allocations, memory_of, rows_of, rows_taken
 from baco.lowering.rebuild import argument_names, constant
 from baco.lowering.remarks import add_remark
 from baco.lowering.structure_pointers import GRID_ARGUMENTS
@@ -56,7 +56,7 @@ def run(module: ir.Module) -> None:
 
 def _is_stored(alloc: ir.OpView) -> bool:
     """Whether the accelerator stores a block to DRAM, as it is or requantised."""
-    if SLOTS in alloc.operation.attributes:
+    if SLOTS in alloc.operation.attributes or KEPT in alloc.operation.attributes:
         return False
     return any(_stores(user) for user in users(alloc.result)) and not _is_pooled(alloc.result)
 

@@ -89,10 +89,10 @@ def loaded_blocks(body: ir.Block) -> Iterator[tuple[ir.OpView, list[ir.Operation
 
 
 def kept_blocks(body: ir.Block) -> Iterator[tuple[ir.OpView, list[ir.Operation]]]:
-    """The allocations of blocks that are kept resident (:mod:`baco.lowering.keep_resident`) and that a body loads, with its steps."""
+    """The allocations whose slots are kept resident (:mod:`baco.lowering.keep_resident`) and that a body loads, with its steps."""
     for op in body.operations:
         owner = op.operation.operands[0].owner if op.operation.name == "memref.subview" else None
-        if owner is not None and not isinstance(owner, ir.Block) and KEPT in owner.attributes:
+        if owner is not None and not isinstance(owner, ir.Block) and KEPT in owner.attributes and SLOTS in owner.attributes:
             steps = _load_of(op.result, owner.operation.results[0], body)
             if steps:
                 yield owner, steps

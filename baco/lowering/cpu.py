@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from baco.dialects.mlir import context, ir
+from baco.lowering.choices import GRID_ORDER, program_instances
 from baco.lowering.device_print import PUT, PUT_FLOAT, PUT_INT, STOP
 from baco.lowering.errors import CompilationError
 from baco.lowering.llvm_text import translate
@@ -50,8 +51,8 @@ class CpuProgram:
     asm: dict[str, str] = field(repr=False)
     _code: _HostCode = field(repr=False)
 
-    def run(self, arguments: Sequence[object], grid: Sequence[int] = (1, 1, 1)) -> CpuResult:
-        """Run every program instance of the grid, the first axis fastest, as the accelerator's program does.
+    def run(self, arguments: Sequence[object], grid: Sequence[int] = (1, 1, 1), order: Sequence[int] = GRID_ORDER) -> CpuResult:
+        """Run every program instance of the grid, the first axis of `order` fastest, as the accelerator's program does.
 
         `arguments` are one per parameter, in order: C-contiguous NumPy arrays for buffers, numbers for scalars.
 
@@ -64,10 +65,10 @@ class CpuProgram:
         values = list(itertools.chain.from_iterable(map(_host_values, self.parameters, arguments)))
         _STOPPED.clear()
         _WRITTEN.clear()
-        for z, y, x in itertools.product(*map(range, reversed(sizes))):
-            self._code.call(*values, *map(ctypes.c_int64, (x, y, z, *sizes)))
+        for ran, instance in enumerate(program_instances(sizes, order), start=1):
+            self._code.call(*values, *map(ctypes.c_int64, (*instance, *sizes)))
             if _STOPPED:
-                return CpuResult(1 + x + sizes[0] * (y + sizes[1] * z), STOPPED, "".join(_WRITTEN).encode())
+                return CpuResult(ran, STOPPED, "".join(_WRITTEN).encode())
         return CpuResult(sizes[0] * sizes[1] * sizes[2], output="".join(_WRITTEN).encode())
 
 

@@ -93,16 +93,16 @@ def get_num_stages(module: ir.Module) -> int:
 def run(module: ir.Module) -> None:
     """Rewrite the loops of the module's kernel."""
     stages, entry = get_num_stages(module), kernel_of(module).entry_block
-    if max([stages, *(_stages_of(loop, stages) for loop in loops_inside_out(entry))]) > 1:
+    if max([stages, *(stages_of(loop, stages) for loop in loops_inside_out(entry))]) > 1:
         run_passes(module, ["loop-invariant-code-motion"])
         entry = kernel_of(module).entry_block
         for i in range(len(list(loops_inside_out(entry)))):
             # Those around a loop that is rewritten are new operations in the old places.
             loop = list(loops_inside_out(entry))[i]
-            _Pipeliner(module, loop).run(_stages_of(loop, stages))
+            _Pipeliner(module, loop).run(stages_of(loop, stages))
 
 
-def _stages_of(loop: ir.OpView, otherwise: int) -> int:
+def stages_of(loop: ir.OpView, otherwise: int) -> int:
     """How many stages a loop asks for itself."""
     attributes = loop.operation.attributes
     return min(ir.IntegerAttr(attributes[LOOP_STAGES]).value, MAX_STAGES) if LOOP_STAGES in attributes else otherwise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from baco.dialects.mlir import ir
@@ -20,6 +20,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     hoist_loads,
     import_linalg,
     import_triton,
+    loop_nest,
     lower_instgem_to_llvm,
     overrides,
     overwrite_first_product,
@@ -33,8 +34,10 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     tile_to_dim,
     verify_stage,
 )
+from baco.lowering.choices import GRID_ORDER, PRIMITIVE
 from baco.lowering.codegen import generate
 from baco.lowering.compiled import Compiled
+from baco.lowering.keep_resident import set_keep_resident
 from baco.lowering.llvm_text import translate
 from baco.lowering.passes import run_passes, set_hardware
 from baco.lowering.remarks import remarks
@@ -59,6 +62,8 @@ PIPELINES: dict[str, tuple[str, ...]] = {
         CLEAN,
         "overwrite-first-product",
         "hoist-loads",
+        CLEAN,
+        "keep-resident",
         CLEAN,
         "choose-layouts",
         "pipeline-loads",
@@ -107,11 +112,15 @@ def compile_kernel(
     config: GemminiConfig,
     *,
     num_stages: int = 1,
-    instructions: str = "primitive",
+    instructions: str = PRIMITIVE,
+    grid_order: Sequence[int] = GRID_ORDER,
+    keep_resident: bool = True,
     files: Mapping[str, Path] = overrides.NONE,
 ) -> Compiled:
     """Compile a module in the baco dialect, all the way. `num_stages` is how deep loads are buffered, `instructions` which of Gemmini's
-    instructions do products (:mod:`baco.lowering.select_loops`). `files` take the place of stages (:mod:`baco.lowering.overrides`).
+    instructions do products (:mod:`baco.lowering.select_loops`), `grid_order` the axes of the grid, the innermost first, and
+    `keep_resident` whether blocks stay on the chip while they are used again (:mod:`baco.lowering.keep_resident`). `files` take the
+    place of stages (:mod:`baco.lowering.overrides`).
 
     Raises:
         baco.lowering.errors.CompilationError: if the program cannot be compiled for this machine.
@@ -120,6 +129,8 @@ def compile_kernel(
     set_hardware(module, config)
     pipeline_loads.set_num_stages(module, num_stages)
     select_loops.set_instructions(module, instructions)
+    loop_nest.set_grid_order(module, grid_order)
+    set_keep_resident(module, keep_resident)
     asm: dict[str, str | bytes] = {"baco": str(module)}
     run_passes(module, PIPELINES["baco-to-linalg"])
     module = overrides.replaced(module, "linalg", files)
