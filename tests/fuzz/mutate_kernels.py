@@ -5,11 +5,9 @@ from __future__ import annotations
 import ast
 import copy
 import random
-from pathlib import Path
 
-from seed_kernels import SIGNATURES
+from seed_kernels import SEEDS, text
 
-SEEDS = Path(__file__).parent / "seed_kernels.py"
 CONSTANTS = [
     0,
     1,
@@ -146,17 +144,16 @@ def case(seed: int) -> dict[str, str]:
 
 
 def _mutated(rng: random.Random) -> dict[str, str]:
-    tree = ast.parse(SEEDS.read_text())
-    name = rng.choice(list(SIGNATURES))
-    signature = list(SIGNATURES[name])
+    tree = ast.parse(text())
+    name = rng.choice(list(SEEDS))
+    signature = list(SEEDS[name].signature)
     functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
-    targets = [functions[name]] + ([functions["both"], functions["square"]] if name == "control" else [])
+    targets = [functions[n] for n in (name, *SEEDS[name].calls)]
     for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 6])):
         if rng.random() < 0.15:
             signature[rng.randrange(len(signature))] = rng.choice(TYPES)
         else:
             rng.choice(MUTATIONS)(rng, rng.choice(targets))
-    tree.body = [s for s in tree.body if not isinstance(s, ast.Assign)]
     return {"source": ast.unparse(ast.fix_missing_locations(tree)), "name": name, "signature": ", ".join(signature)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -82,7 +83,7 @@ MLIR_PASSES = [
 @cache
 def seeds() -> dict[str, list[str]]:
     """Programs at each stage, made from the kernels that the other fuzzer mutates."""
-    from seed_kernels import SIGNATURES
+    from seed_kernels import SEEDS, text
 
     from baco.hardware import GemminiConfig
     from baco.lang import aot
@@ -93,18 +94,20 @@ def seeds() -> dict[str, list[str]]:
     from baco.lowering.pipelines import PIPELINES
 
     found: dict[str, list[str]] = {}
-    place = Path(__file__).parent / "seed_kernels.py"
-    for name, signature in SIGNATURES.items():
-        kernel = aot.load_kernel(f"{place}:{name}")
-        bound = kernel.bind((), aot.stand_ins(", ".join(signature), kernel.parameters, kernel.constexprs))
-        module, _ = read_kernel(kernel.source, namespace_of(kernel.function), signature_of(name, bound, kernel.constexprs))
-        set_hardware(module, GemminiConfig())
-        steps = [*PIPELINES["baco-to-linalg"], *PIPELINES["linalg-to-instgem"], *PIPELINES["instgem-to-llvm"]]
-        texts = [str(module)]
-        for step in steps:
-            run_passes(module, [step])
-            texts.append(str(module))
-        found[name] = list(dict.fromkeys(texts))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "seeds.py"
+        place.write_text(text())
+        for name, seed in SEEDS.items():
+            kernel = aot.load_kernel(f"{place}:{name}")
+            bound = kernel.bind((), aot.stand_ins(", ".join(seed.signature), kernel.parameters, kernel.constexprs))
+            module, _ = read_kernel(kernel.source, namespace_of(kernel.function), signature_of(name, bound, kernel.constexprs))
+            set_hardware(module, GemminiConfig())
+            steps = [*PIPELINES["baco-to-linalg"], *PIPELINES["linalg-to-instgem"], *PIPELINES["instgem-to-llvm"]]
+            texts = [str(module)]
+            for step in steps:
+                run_passes(module, [step])
+                texts.append(str(module))
+            found[name] = list(dict.fromkeys(texts))
     return found
 
 
