@@ -24,6 +24,7 @@ from itertools import count
 
 from baco.dialects import instgem
 from baco.dialects.mlir import func, ir, linalg, memref
+from baco.lowering.block_loads import nested
 from baco.lowering.blocks_to_linalg import REQUANTISE
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.passes import check_buffers, kernel_of, location_of, operations, register
@@ -203,7 +204,7 @@ class _Splitter:
 
     @staticmethod
     def _buffers(op: ir.OpView) -> list[ir.Value]:
-        return [v for v in op.operation.operands if isinstance(v.type, ir.MemRefType)]
+        return [v for taker in _takers(op) for v in taker.operands if isinstance(v.type, ir.MemRefType)]
 
     # Moving -----------------------------------------------------------------------------------------------------------------------
 
@@ -220,9 +221,10 @@ class _Splitter:
             shared = [v for v in self._buffers(op) if root(v) in self.touched_by_accelerator or root(v) in chips]
             if shared:
                 instgem.Fence()
-            for i, operand in enumerate(op.operation.operands):
-                if isinstance(operand.type, ir.MemRefType) and root(operand) in chips:
-                    op.operation.operands[i] = _rebased(operand, root(operand), self._twin(root(operand)))
+            for user in _takers(op):
+                for i, operand in enumerate(user.operands):
+                    if isinstance(operand.type, ir.MemRefType) and root(operand) in chips:
+                        user.operands[i] = _rebased(operand, root(operand), self._twin(root(operand)))
         with ir.InsertionPoint.after(op.operation):
             if written in chips:
                 memref.CopyOp(self._twin(written), written)
@@ -268,6 +270,11 @@ class _Splitter:
             memref.GlobalOp(name, type_, sym_visibility="private", initial_value=initial, alignment=64)
         with ir.InsertionPoint.at_block_begin(self.kernel.entry_block), block.owner.location:
             return memref.GetGlobalOp(type_, name).result
+
+
+def _takers(op: ir.OpView) -> list[ir.Operation]:
+    """The operations whose operands are the buffers that an operation works on: itself, and loads in its body at places of their own."""
+    return [o for o in nested(op.operation) if o == op.operation or o.name == "memref.load"]
 
 
 def _places(op: ir.OpView) -> list[SourceLocation]:

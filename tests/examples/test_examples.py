@@ -144,16 +144,29 @@ def test_residual_add(rng, case, options):
 
 
 # images, height, width, channels, window, stride, padding
-@pytest.mark.parametrize("kind", ["max", "average"])
+@pytest.mark.parametrize("kind", ["max", "max after ReLU", "average"])
 @ways([(1, 4, 4, 3, 2, 2, 0), (2, 7, 9, 20, 3, 2, 1), (1, 5, 6, 8, 3, 1, 1), (1, 7, 7, 33, 7, 1, 0)])
 def test_pooling(rng, case, options, kind):
     n, h, width, c, size, stride, padding = case
-    x = int8(rng, n, h, width, c)
+    after_relu = kind == "max after ReLU"
+    x = np.maximum(int8(rng, n, h, width, c), 0 if after_relu else -128)
     oh, ow = ((s + 2 * padding - size) // stride + 1 for s in (h, width))
     y = np.zeros((n, oh, ow, c), np.int8)
-    tutorial = TUTORIALS["09_pooling"]
-    tutorial.launch(kind, x, y, size, stride, padding, block=(4, 8), **options)
+    tutorial, kind = TUTORIALS["09_pooling"], kind.split()[0]
+    tutorial.launch(kind, x, y, size, stride, padding, block=(4, 8), after_relu=after_relu, **options)
     np.testing.assert_array_equal(y, tutorial.reference(kind, x, size, stride, padding))
+
+
+@ways([(1, 4, 4, 3, 5, 2, 2, 0), (2, 7, 9, 20, 12, 3, 2, 1)])
+def test_convolution_and_pooling(rng, case, options):
+    n, h, width, c, k, size, stride, padding = case
+    x, w = int8(rng, n, h, width, c), int8(rng, c, k)
+    oh, ow = ((s + 2 * padding - size) // stride + 1 for s in (h, width))
+    y = np.zeros((n, oh, ow, k), np.int8)
+    tutorial = TUTORIALS["09_pooling"]
+    tutorial.launch_conv(x, w, y, 0.003, size, stride, padding, block=(12, 8, 8), **options)
+    convolved = np.clip(np.rint(product(x, w).astype(np.float32) * np.float32(0.003)), 0, 127).astype(np.int8)
+    np.testing.assert_array_equal(y, tutorial.reference("max", convolved, size, stride, padding))
 
 
 @ways([(1, 1, 4, 0.01), (2, 20, 8, 0.002), (1, 33, 16, 0.0005), (3, 16, 32, 0.0001)])
