@@ -411,7 +411,11 @@ METHODS = (
 
 
 class gemmini:
-    """What Gemmini does beyond Triton, kept apart so that portable kernels stay portable."""
+    """What Gemmini does beyond Triton, kept apart so that portable kernels stay portable.
+
+    What needs no name of its own is not here: a column-major block pointer, or ``bl.trans`` of a block, that a product takes is transposed
+    on its way into the array where `bl.gemmini.dot` would do so.
+    """
 
     @staticmethod
     @builtin

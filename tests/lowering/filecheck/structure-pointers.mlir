@@ -48,3 +48,37 @@ func.func @grid(%a: !baco.ptr<i64> {baco.name = "a"}) {
   "baco.store"(%p, %t) {boundary_check = array<i64: 1>} : (!baco.block_ptr<tensor<4xi64>>, tensor<4xi64>) -> ()
   return
 }
+
+// -----
+
+// A max pooling is a loop nest over output pixels and channels that says what it is. A product keeps its sums in the array if it is told to.
+// CHECK-LABEL: func.func @on_gemmini
+// CHECK: linalg.generic
+// CHECK: baco.max_pool = {columns = 8 : i64, left = 0 : i64, out_columns = 4 : i64, out_rows = 2 : i64, rows = 4 : i64, size = 2 : i64
+// CHECK: tensor.extract %[[IMAGE:[a-z0-9_]+]][
+// CHECK: arith.maxsi
+// CHECK: linalg.matmul
+// CHECK-SAME: {baco.output_stationary}
+func.func @on_gemmini(%x: !baco.ptr<i8> {baco.name = "x"}, %y: !baco.ptr<i32> {baco.name = "y"}) {
+  %c0 = arith.constant 0 : i64
+  %c1 = arith.constant 1 : i64
+  %c16 = arith.constant 16 : i64
+  %p = "baco.make_block_ptr"(%x, %c16, %c16, %c16, %c1, %c0, %c0)
+     {order = array<i64: 1, 0>, operandSegmentSizes = array<i32: 1, 2, 2, 2>}
+     : (!baco.ptr<i8>, i64, i64, i64, i64, i64, i64) -> !baco.block_ptr<tensor<32x16xi8>>
+  %t = "baco.load"(%p) {boundary_check = array<i64: 0, 0>} : (!baco.block_ptr<tensor<32x16xi8>>) -> tensor<32x16xi8>
+  %m = "baco.max_pool"(%t) {image = array<i64: 4, 8>, padding = array<i64: 0, 0>, size = 2 : i64, stride = 2 : i64}
+     : (tensor<32x16xi8>) -> tensor<8x16xi8>
+  %r = "baco.make_block_ptr"(%x, %c16, %c16, %c16, %c1, %c0, %c0)
+     {order = array<i64: 1, 0>, operandSegmentSizes = array<i32: 1, 2, 2, 2>}
+     : (!baco.ptr<i8>, i64, i64, i64, i64, i64, i64) -> !baco.block_ptr<tensor<16x16xi8>>
+  %w = "baco.load"(%r) {boundary_check = array<i64: 0, 0>} : (!baco.block_ptr<tensor<16x16xi8>>) -> tensor<16x16xi8>
+  %z = "baco.zeros"() : () -> tensor<8x16xi32>
+  %d = "baco.dot"(%m, %w, %z) {dataflow = "output_stationary"}
+     : (tensor<8x16xi8>, tensor<16x16xi8>, tensor<8x16xi32>) -> tensor<8x16xi32>
+  %q = "baco.make_block_ptr"(%y, %c16, %c16, %c16, %c1, %c0, %c0)
+     {order = array<i64: 1, 0>, operandSegmentSizes = array<i32: 1, 2, 2, 2>}
+     : (!baco.ptr<i32>, i64, i64, i64, i64, i64, i64) -> !baco.block_ptr<tensor<8x16xi32>>
+  "baco.store"(%q, %d) {boundary_check = array<i64: 0, 0>} : (!baco.block_ptr<tensor<8x16xi32>>, tensor<8x16xi32>) -> ()
+  return
+}

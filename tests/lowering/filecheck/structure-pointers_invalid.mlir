@@ -46,3 +46,29 @@ func.func @k(%p: !baco.ptr<i8>, %i: i64) {
   %t = "baco.make_block_ptr"(%p, %i, %i, %i) {order = array<i64: 0>} : (!baco.ptr<i8>, i64, i64, i64) -> !baco.block_ptr<tensor<4xi8>>
   return
 }
+
+// -----
+
+func.func @k(%a: tensor<32x16xi8> {baco.name = "a"}) {
+  // expected-error @+1 {{baco.max_pool: size is 1 to 3 on Gemmini, not 4}}
+  %m = "baco.max_pool"(%a) {image = array<i64: 4, 8>, padding = array<i64: 0, 0>, size = 4 : i64, stride = 2 : i64}
+     : (tensor<32x16xi8>) -> tensor<8x16xi8>
+  return
+}
+
+// -----
+
+func.func @k(%a: tensor<32x16xi8> {baco.name = "a"}) {
+  // expected-error @+1 {{baco.max_pool: gives 8 pixels of 16 channels}}
+  %m = "baco.max_pool"(%a) {image = array<i64: 4, 8>, padding = array<i64: 0, 0>, size = 2 : i64, stride = 2 : i64}
+     : (tensor<32x16xi8>) -> tensor<32x16xi8>
+  return
+}
+
+// -----
+
+func.func @k(%a: tensor<16x16xi8> {baco.name = "a"}, %c: tensor<16x16xi32> {baco.name = "c"}) {
+  // expected-error @+1 {{dataflow is one of weight_stationary, output_stationary, not sideways}}
+  %d = "baco.dot"(%a, %a, %c) {dataflow = "sideways"} : (tensor<16x16xi8>, tensor<16x16xi8>, tensor<16x16xi32>) -> tensor<16x16xi32>
+  return
+}
