@@ -149,8 +149,10 @@ def compile_(
     if list_stages:
         typer.echo("\n".join(f"{name:8} {meaning}" for name, (_, meaning) in aot.STAGES.items()))
         return
-    if not kernel or signature is None:
+    if not kernel:
         raise BacoError("baco compile takes a kernel, as in kernel.py:matmul, and its --signature.")
+    if signature is None:
+        raise aot.without_signature(kernel)
     if emit is not None and emit not in aot.STAGES:
         raise BacoError(f"there is no stage {emit!r}; the stages are {', '.join(aot.STAGES)}.")
     if emit == "elf" and output is None:

@@ -91,6 +91,18 @@ def load_kernel(place: str) -> JITFunction:
     return kernel if isinstance(kernel, JITFunction) else kernel.base
 
 
+def without_signature(place: str) -> SignatureError:
+    """What to say where the signature is missing: what the kernel's parameters are, and a form to fill in.
+
+    Raises:
+        KernelFileError: if there is no such kernel.
+    """
+    kernel = load_kernel(place)
+    form = ",".join(f"{p.name}={'VALUE' if p.name in kernel.constexprs else 'TYPE'}" for p in kernel.parameters if p.default is p.empty)
+    reason = f'say what {kernel.__name__} is compiled for: --signature "{form}"; a type is i64, fp32, or *i8 for an array.'
+    return SignatureError("", reason)
+
+
 def compile_ahead(place: str, signature: str, hardware: GemminiConfig, **options: object) -> Specialisation:
     """Compile a kernel for a signature and a machine. `options` are those of a launch, such as num_stages.
 

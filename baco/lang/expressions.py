@@ -172,6 +172,8 @@ class ExpressionReader:
             return getattr(builtins, node.id)
         if node.id == "print":
             return language.device_print
+        if node.id == "breakpoint":
+            raise SemanticError("breakpoint() works in interpreted kernels: set BACO_INTERPRET=1, or write @baco.jit(interpret=True).")
         raise SemanticError(f"{node.id!r} is not defined here; names first assigned inside a loop end with it.")
 
     @staticmethod

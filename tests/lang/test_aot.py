@@ -134,6 +134,7 @@ def test_errors_of_the_kernel_point_into_it(tmp_path, capsys) -> None:
     ("arguments", "message"),
     [
         ([], "baco compile takes a kernel"),
+        ([MATMUL], 'say what matmul is compiled for: --signature "a=TYPE,b=TYPE,c=TYPE,M=TYPE'),
         (["no.py:k", "--signature", ""], "no.py: there is no such Python file."),
         (["k", "--signature", ""], "'k' does not name a kernel; write FILE.py:NAME."),
         ([MATMUL, "--signature", "", "--emit", "foo"], "there is no stage 'foo'; the stages are baco"),

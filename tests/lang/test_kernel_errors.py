@@ -36,6 +36,15 @@ def refused(kernel, error: type[CompilationError], *arguments, marked: str, **me
 
 
 @baco.jit
+def stops(x):
+    breakpoint()  # noqa: T100
+
+
+def test_breakpoints_are_for_the_interpreter() -> None:
+    assert "BACO_INTERPRET=1" in refused(stops, KernelTypeError, X, marked="breakpoint()")
+
+
+@baco.jit
 def shapes_differ(x, y):
     a = bl.load(bl.make_block_ptr(x, (32, 32), (32, 1), (0, 0), (16, 32), (1, 0)))
     b = bl.load(bl.make_block_ptr(x, (32, 32), (32, 1), (0, 0), (16, 32), (1, 0)))
