@@ -46,6 +46,34 @@ def test_a_kernel(dim: int, dtype: type) -> None:
     assert dtype is np.int8 or (results[0] == a.astype(np.int32) @ b.astype(np.int32)).all()
 
 
+@baco.jit
+def pooled(a, b, y, ROWS: bl.constexpr, C: bl.constexpr, K: bl.constexpr, OUT: bl.constexpr, SIZE: bl.constexpr):
+    """Sums that stay in the array, requantised and pooled on their way out."""
+    left = bl.load(bl.make_block_ptr(a, (ROWS * ROWS, K), (K, 1), (0, 0), (ROWS * ROWS, K), (1, 0)))
+    right = bl.load(bl.make_block_ptr(b, (K, C), (C, 1), (0, 0), (K, C), (1, 0)))
+    acc = bl.gemmini.dot(left, right, dataflow="output_stationary")
+    highest = bl.gemmini.max_pool(bl.gemmini.requantise(acc, 0.004), (ROWS, ROWS), SIZE, 2, 1)
+    bl.store(bl.make_block_ptr(y, (OUT * OUT, C), (C, 1), (0, 0), (OUT * OUT, C), (1, 0)), highest)
+
+
+@pytest.mark.parametrize("dim", DIMS)
+@pytest.mark.parametrize("size", [2, 3])
+def test_pooling_of_sums_that_stay(dim: int, size: int) -> None:
+    if not found(dim):
+        pytest.skip(f"no Spike for DIM {dim}")
+    rng = np.random.default_rng(dim)
+    rows, channels, depth = 9, 20, 40
+    out = (rows + 2 - size) // 2 + 1
+    a, b = rng.integers(-128, 128, (rows**2, depth), np.int8), rng.integers(-128, 128, (depth, channels), np.int8)
+    results = []
+    for backend in ("functional", "spike"):
+        y = np.full((out**2, channels), 99, np.int8)
+        meta = {"ROWS": rows, "C": channels, "K": depth, "OUT": out, "SIZE": size}
+        pooled[(1,)](a, b, y, **meta, backend=backend, hardware=GemminiConfig(dim=dim))
+        results.append(y)
+    np.testing.assert_array_equal(*results)
+
+
 @pytest.mark.parametrize(
     ("problem", "mapping"),
     [
