@@ -133,6 +133,42 @@ def test_explore_keeps_the_best_design_when_interrupted(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "design.json").read_text())["interrupted"] is True
 
 
+MODEL = """
+from torch import nn
+def build():
+    return nn.Sequential(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 32))
+"""
+
+
+def test_explore_reads_a_pytorch_model_within_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(MODEL)
+    (tmp_path / "mine.yaml").write_text("energy: {dram: 50}\nsource: my memory\n")
+    place, out = f"{tmp_path / 'net.py'}:build", tmp_path / "out"
+    limits = ["--max-area", "0.2", "--max-power", "2000", "--max-latency", "1e6", "--max-pes", "256", "--max-sram-kib", "64"]
+    arguments = ["--input", "1,8,8,8", "--energy", str(tmp_path / "mine.yaml"), "--objective", "energy", "--budget", "3000", *limits]
+    assert cli.main(["explore", place, "--layers", "3", "--out", str(out), *arguments]) == 0
+    text = capsys.readouterr().out
+    assert "Not products, and so left out: relu (1)." in text and "Constants: my memory." in text
+    assert "eyeriss" in text and "nvdla-small" in text and "its library's tiles" in text
+    assert "1 of 1 layers ran with the right result" in text
+    design = json.loads((out / "design.json").read_text())
+    assert (design["network"], design["objective"], design["constants"]["energy"]["dram"]) == ("build", "energy", 50)
+    assert [layer["name"] for layer in design["design"]["layers"]] == ["0", "3"]
+    assert design["design"]["area_mm2"] <= 0.2 and design["design"]["power_mw"] <= 2000 and design["design"]["machine"]["side"] <= 16
+
+
+def test_networks_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["networks"]) == 0
+    assert "llama2-7b-decode" in capsys.readouterr().out
+    assert cli.main(["networks", "mobilenetv2"]) == 0
+    assert "300,774,272 multiply-accumulates" in capsys.readouterr().out
+    (tmp_path / "net.py").write_text(MODEL)
+    assert cli.main(["networks", f"{tmp_path / 'net.py'}:build", "--input", "1,8,8,8", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [(layer["name"], layer["count"]) for layer in answer["layers"]] == [("0", 1), ("3", 1)]
+    assert (answer["macs"], answer["left_out"]) == (64 * 9 * 8 * 16 + 1024 * 32, [["relu", 1]])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -142,6 +178,11 @@ def test_explore_keeps_the_best_design_when_interrupted(tmp_path: Path) -> None:
         (["explore", "resnet50", "--max-dim", "1"], "max_dim: "),
         (["explore", "resnet50", "--max-scratchpad-kib", "-1"], "max_scratchpad_kib: must be greater than 0, but is -1.0."),
         (["explore", "resnet50", "--halo", "none"], "halo"),
+        (["explore", "resnet50", "--objective", "speed"], "objective: must be one of edp, energy, latency, pareto, but is 'speed'."),
+        (["explore", "resnet50", "--max-area", "0.0001"], "max_area_mm2: leaves no room for the smallest array"),
+        (["explore", "resnet50", "--energy", "/no/such.yaml"], "/no/such.yaml: cannot be read: No such file or directory."),
+        (["explore", "/no/such.py:build", "--input", "1,3"], "/no/such.py: there is no such Python file."),
+        (["explore", "/no/such.py:build"], "say the shape of each input, as in --input 1,3,224,224."),
         (["explore", "resnet50", "--out", "/dev/null/out"], "/dev/null/out: cannot write to this folder: Not a directory; choose another"),
     ],
     ids=lambda x: " ".join(x[2:] or x) if isinstance(x, list) else "",

@@ -35,12 +35,12 @@ from baco.search.candidates import (
 from baco.search.choice import ABSENT, least
 from baco.search.errors import NoDesign
 from baco.search.goals import RULES, Goal, Rules
-from baco.search.library_tiling import library_mapping
+from baco.search.library_tiling import library_layer
 from baco.search.polish import polish
 from baco.search.result import CONSTANTS, KnownMachine, NetworkResult, assess
 from baco.search.spaces import GemminiSpace, PaperSpace, Space
 from baco.workload import Problem
-from baco.workloads import Network
+from baco.workloads import Layer, Network
 
 NVDLA_SMALL = Machine(8, scratchpad_kib=128, accumulator_kib=8 * 512 * 4 / 1024)
 NVDLA_LARGE = Machine(64, scratchpad_kib=512, accumulator_kib=16 * 256 * 4 / 1024, columns=16)
@@ -61,7 +61,10 @@ def default_machine(network: Network, halo: str = "reload", latency: str = "shar
 def known_machines(network: Network, rules: Rules, constants: Constants) -> tuple[KnownMachine, ...]:
     """The network on every known machine but Gemmini's default with the best mapping, which :func:`default_machine` has."""
     config = GemminiConfig()
-    mapped = [(layer, library_mapping(layer.problem, config)) for layer in network.layers]
+    mapped = []
+    for layer in network.layers:
+        problem, mapping = library_layer(layer.problem, config, rules)
+        mapped.append((Layer(problem, layer.count), mapping))
     library = assess(
         "gemmini-default, its library's tiles", Machine.from_config(config), config, mapped, rules.halo, rules.latency, constants
     )

@@ -1,36 +1,62 @@
 """The tiles that Gemmini's C library chooses, as mappings: what the default machine does by default.
 
 Rebuilt from the library's documented behaviour (`tiled_matmul_auto` and `tiled_conv_auto`, weight-stationary, double-buffered): a 1 x 1
-convolution of stride 1 is a matrix product of all its pixels, any other convolution is tiled as such. A mapping has no partial tiles, so of
-each of the library's tile sizes the largest divisor of the layer's size that it holds is taken, blocks of DIM channels counted whole.
+convolution of stride 1 is a matrix product of all its pixels, any other convolution is tiled as such.
+
+The library's last tiles may be smaller than the others; a mapping has no partial tiles. So in each dimension there are two ways to say
+what the library does: as many tiles as it has, all of one size, the layer enlarged to fit them; or the largest divisor that its tile holds.
+Of all such mappings the cheapest stands for the library.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 from baco.hardware import GemminiConfig
+from baco.perfmodel import Machine, evaluate
 from baco.search.candidates import Choice, divisors, spatial
+from baco.search.goals import Rules
 from baco.workload import DIMENSIONS, Mapping, Problem
 
 ORDER = "NPQKRSC"
-"""Loop order over tiles, outermost first: matmul i, j, k; convolution batch, row, column, output channel, filter row and column, input
-channel. The same but for names."""
+"""Loop order over tiles, outermost first: batch, row, column, output channel, filter row, filter column, input channel."""
 
 
-def library_mapping(problem: Problem, config: GemminiConfig) -> Mapping:
-    """The mapping of a layer by the library's tiles on `config`."""
+def library_layer(problem: Problem, config: GemminiConfig, rules: Rules) -> tuple[Problem, Mapping]:
+    """The layer, enlarged where tiles ask for it, and the mapping that stands for the library's tiles on `config`."""
     p = problem
     if p.R * p.S == 1 and p.stride == (1, 1):
-        i, j, k = matmul_tiles(p.N * p.P * p.Q, p.K, p.C, config)
-        pixels = pixel_tile((p.N, p.P, p.Q), i * config.dim)
-        tile = dict(zip("NPQ", pixels, strict=True)) | {"R": 1, "S": 1, "K": j * config.dim, "C": k * config.dim}
+        p = Problem.gemm(p.N * p.P * p.Q, p.K, p.C, name=p.name)
+        i, j, k = matmul_tiles(p.P, p.K, p.C, config)
+        tile = dict.fromkeys(DIMENSIONS, 1) | {"P": i * config.dim, "K": j * config.dim, "C": k * config.dim}
     else:
         tile = conv_tiles(p, config)
-    sizes = {d: at_most(p.sizes[d], tile[d]) for d in DIMENSIONS}
-    spatial_c, spatial_k = (spatial(sizes[d], config.dim) for d in "CK")
-    mapping = Choice(tuple(sizes.values()), spatial_c, spatial_k, ORDER).mapping(p)
-    return _shrunk(mapping, sizes, p, config)
+    machine, found = Machine.from_config(config), []
+    for sizes in itertools.product(*(ways(d, p.sizes[d], tile[d], config.dim) for d in DIMENSIONS)):
+        enlarged = replace(p, **{d: whole for d, (whole, _) in zip(DIMENSIONS, sizes, strict=True)})
+        mapping = _mapping(enlarged, dict(zip(DIMENSIONS, (tile for _, tile in sizes), strict=True)), config)
+        if not mapping.violations(enlarged, config, buffers=2):
+            cost = evaluate(enlarged, mapping, machine, **rules.model)
+            found.append((cost.energy_pj * cost.cycles, len(found), enlarged, mapping))
+    if found:
+        return min(found)[2:]
+    return p, _shrunk(p, {d: at_most(p.sizes[d], tile[d]) for d in DIMENSIONS}, config)
+
+
+def ways(dim: str, size: int, tile: int, side: int) -> list[tuple[int, int]]:
+    """(size, tile) of a dimension that the library cuts into tiles of `tile`: with equal tiles, and with a divisor.
+
+    Channels come in blocks of at most `side`, all of one size, as many as the library's.
+    """
+    blocks, block, most = size, 1, tile
+    if dim in "CK":
+        blocks, most = -(-size // side), max(1, tile // side)
+        block = -(-size // blocks)
+    trips = -(-blocks // most)
+    equal = -(-blocks // trips)
+    return sorted({(trips * equal * block, equal * block), (size, at_most(size, tile))})
 
 
 def at_most(size: int, tile: int) -> int:
@@ -38,11 +64,9 @@ def at_most(size: int, tile: int) -> int:
     return max(d for d in divisors(size) if d <= tile)
 
 
-def pixel_tile(sizes: tuple[int, int, int], rows: int) -> tuple[int, int, int]:
-    """The (N, P, Q) tile of at most `rows` pixels that has most of them; of those the one with the longest lines."""
-    n, p, q = (divisors(size) for size in sizes)
-    tiles = [(a, b, c) for a in n for b in p for c in q if a * b * c <= rows]
-    return max(tiles, key=lambda t: (math.prod(t), t[2], t[1]))
+def _mapping(problem: Problem, tile: dict[str, int], config: GemminiConfig) -> Mapping:
+    spatial_c, spatial_k = (spatial(tile[d], config.dim) for d in "CK")
+    return Choice(tuple(tile[d] for d in DIMENSIONS), spatial_c, spatial_k, ORDER).mapping(problem)
 
 
 def matmul_tiles(i: int, j: int, k: int, config: GemminiConfig) -> tuple[int, int, int]:
@@ -106,14 +130,10 @@ def conv_tiles(problem: Problem, config: GemminiConfig) -> dict[str, int]:
     return dict(zip(CONV_ARGUMENTS, arguments, strict=True))
 
 
-def _shrunk(mapping: Mapping, sizes: dict[str, int], problem: Problem, config: GemminiConfig) -> Mapping:
-    """The mapping itself where the machine holds it twice, as it nearly always does; else with its largest dimension a divisor smaller.
-
-    Divisors may be ragged where the library's tiles are blocks of DIM, and ragged channels take whole rows.
-    """
-    while mapping.violations(problem, config, buffers=2):
-        largest = max((d for d in DIMENSIONS if sizes[d] > 1), key=lambda d: sizes[d])
-        sizes = sizes | {largest: at_most(sizes[largest], sizes[largest] - 1)}
-        spatial_c, spatial_k = (spatial(sizes[d], config.dim) for d in "CK")
-        mapping = Choice(tuple(sizes[d] for d in DIMENSIONS), spatial_c, spatial_k, ORDER).mapping(problem)
+def _shrunk(problem: Problem, tile: dict[str, int], config: GemminiConfig) -> Mapping:
+    """The tile made smaller, its largest dimension first, until the machine holds it twice: ragged channels may take more rows than the
+    library's blocks."""
+    while (mapping := _mapping(problem, tile, config)).violations(problem, config, buffers=2):
+        largest = max((d for d in DIMENSIONS if tile[d] > 1), key=lambda d: tile[d])
+        tile = tile | {largest: at_most(tile[largest], tile[largest] - 1)}
     return mapping

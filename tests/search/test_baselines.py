@@ -12,7 +12,7 @@ from baco.perfmodel import Constants, Machine, evaluate
 from baco.search import eyeriss
 from baco.search.baselines import NVDLA_LARGE, NVDLA_SMALL, best_choices, default_machine, known_machines
 from baco.search.goals import RULES
-from baco.search.library_tiling import conv_tiles, library_mapping, matmul_tiles
+from baco.search.library_tiling import conv_tiles, library_layer, matmul_tiles, ways
 from baco.search.spaces import PaperSpace
 from baco.workload import Problem
 from baco.workloads import network
@@ -59,10 +59,21 @@ def test_convolution_tiles_are_the_librarys(layer, batch, tile):
     assert tuple(conv_tiles(problem, CONFIG).values()) == tile
 
 
-@pytest.mark.parametrize("name", ["resnet50", "bert", "mobilenetv2", "deepbench-ocr", "gpt2-decode"])
-def test_the_default_machine_holds_the_librarys_mappings(name):
+@pytest.mark.parametrize("name", ["resnet50", "bert", "mobilenetv2", "deepbench-ocr", "vit-b16"])
+def test_the_default_machine_holds_what_stands_for_the_library(name):
     for layer in network(name).layers:
-        assert library_mapping(layer.problem, CONFIG).violations(layer.problem, CONFIG, buffers=2) == []
+        problem, mapping = library_layer(layer.problem, CONFIG, RULES)
+        assert mapping.violations(problem, CONFIG, buffers=2) == []
+        assert 1 <= problem.macs / layer.problem.macs < 1.25  # enlarged a little at most
+
+
+def test_tiles_are_equal_or_divisors():
+    assert ways("P", 197, 80, 16) == [(197, 1), (198, 66)]  # three tiles, as the library has
+    assert ways("K", 1000, 128, 16) == [(1000, 125), (1024, 128)]
+    assert ways("C", 24, 32, 16) == [(24, 24)]  # two blocks of 12
+    assert ways("C", 3, 3, 16) == [(3, 3)]
+    problem, mapping = library_layer(Problem.gemm(512, 512, 512), CONFIG, RULES)
+    assert (problem.P // mapping.tile(2)["P"], mapping.tile(2)["C"]) == (7, 512)  # 7 tiles of rows, each with the whole sum
 
 
 def test_a_good_mapper_beats_the_library_on_its_own_machine():
