@@ -1,8 +1,10 @@
-"""What compiling costs, and how good the code is. Run it: python benchmarks/compiler.py [gemm] [layers] [time]
+"""What compiling costs, and how good the code is. Run it: python benchmarks/compiler.py [gemm] [resident] [layers] [time]
 
 time:   seconds to compile the matmul example: in a new process with nothing cached, again from the cache, and stage by stage.
 gemm:   for square products on gemmini-default, both ways of issuing them: RoCC and host instructions for each compute instruction, and the
         bytes moved to and from DRAM over the least possible (every operand once).
+resident: the bytes moved over the least possible for products, those of BERT-base at 128 and 512 tokens among them, with every block loaded
+        for each program instance, and with blocks that several instances use kept on the chip, for both orders of the grid.
 layers: the same for every distinct convolution of ResNet-50, each with its best mapping on gemmini-default: in primitive instructions, and
         with one loop instruction for each tile where one can do it.
 
@@ -71,6 +73,39 @@ def gemm(console: Console) -> None:
             counters = launch(a, b, c, scale=0.01, **options).counters
             label = ", ".join(f"{k}={v}" for k, v in options.items()) or "default"
             result.add_row(f"{n}, {label}", *row(counters, 3 * n * n))
+    console.print(result)
+
+
+PRODUCTS = ((512, 512, 512), *((m, *shape) for m in (128, 512) for shape in ((768, 768), (3072, 768), (768, 3072))))
+"""M, N and K: a square product, then BERT-base's projections and both products of its feed-forward network."""
+
+
+def resident(console: Console) -> None:
+    """DRAM traffic with and without blocks that stay on the chip, from the analysis, which counts what a run does."""
+    import baco
+
+    result = Table(title="DRAM bytes over the least possible on gemmini-default, int8 result", title_justify="left")
+    result.add_column("M x N x K, blocks")
+    for name in ("least bytes", "loaded each time", "kept, M innermost", "kept, N innermost", "kept, num_stages=2"):
+        result.add_column(name, justify="right")
+    kept = ({"keep_resident": False}, {}, {"grid_order": (1, 0)}, {"num_stages": 2})
+    for m, n, k in PRODUCTS:
+        strides = {"stride_am": k, "stride_ak": 1, "stride_bk": n, "stride_bn": 1, "stride_cm": n, "stride_cn": 1}
+        scalars = {"M": m, "N": n, "K": k, **strides, "scale": 0.01}
+        least = m * k + k * n + m * n
+        for block in ((64, 64, 64), (128, 128, 64)):
+            blocks = dict(zip(("BLOCK_M", "BLOCK_N", "BLOCK_K"), block, strict=True))
+            grid = (baco.cdiv(m, block[0]), baco.cdiv(n, block[1]))
+            cells = []
+            for options in kept:
+                try:
+                    special = example().matmul.warmup(np.int8, np.int8, np.int8, **scalars, **blocks, **options)
+                except baco.BacoError as error:
+                    cells.append(type(error).__name__)
+                    continue
+                counters = special.counters(grid, **scalars)
+                cells.append(f"{(counters.dram_bytes_read + counters.dram_bytes_written) / least:.2f}")
+            result.add_row(f"{m} x {n} x {k}, {' x '.join(map(str, block))}", f"{least:,}", *cells)
     console.print(result)
 
 
@@ -155,7 +190,7 @@ def stages() -> list[tuple[str, float]]:
 
 
 ARGUMENTS = (np.int8, np.int8, np.int8, 100, 200, 300, 300, 1, 200, 1, 200, 1, 0.01, 64, 64, 64)
-PARTS = {"time": compile_time, "gemm": gemm, "layers": layers}
+PARTS = {"time": compile_time, "gemm": gemm, "resident": resident, "layers": layers}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

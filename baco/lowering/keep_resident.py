@@ -29,7 +29,8 @@ it overlaps with computes as before and pipeline-loads can issue it ahead, but h
 
 Rows are what is left beside every other block, with the copies that ``baco.num_stages`` will make of them. Panels of known size that fit
 get their rows first, those inside fewest loops first. The others share the rest, their pool: each takes at run time as many rows as its
-blocks need or the ones before it have left, and blocks beyond that go through slots of their own, loaded each time as before.
+blocks need (none, if nothing uses them again) or the ones before it have left, and blocks beyond that go through slots of their own,
+loaded each time as before.
 
 Not kept: what the kernel stores to (arguments are taken to be different arrays, as everywhere), blocks that are changed on the chip, what
 is loaded under a condition, and anything in a kernel with loop instructions, which choose their own rows. ``baco.keep_resident = false``
@@ -286,7 +287,7 @@ class _Pool:
             for load, u in zip(loads, units, strict=True):
                 ring = _allocate(load, total - u + 1, {SLOT_ROWS: self.unit, POOL: total * self.unit})
                 room = arith.DivUIOp(arith.SubIOp(constant(total), used).result, constant(u)).result
-                stay = arith.MinSIOp(_count(load.panel), room).result
+                stay = arith.MinSIOp(_wanted(load), room).result
                 self.places[id(load)] = ring, u, through, used, stay
                 used = arith.AddIOp(used, arith.MulIOp(stay, constant(u)).result).result
                 through += load.copies * u
@@ -305,8 +306,17 @@ class _Pool:
         return at
 
 
+def _wanted(load: _Load) -> ir.Value:
+    """How many blocks there are to keep, at the current insertion point: none if the loops over which they are kept run only once."""
+    count = _count(load.panel)
+    if not computed_from_arguments(v for level in load.over for v in level.bounds):
+        return count
+    again = arith.CmpIOp(arith.CmpIPredicate.sgt, _count(load.over), constant(1)).result
+    return arith.SelectOp(again, count, constant(0)).result
+
+
 def _count(panel: Sequence[Level]) -> ir.Value:
-    """How many blocks a panel has, from arguments of the kernel alone, at the current insertion point."""
+    """How many iterations loops have together, from arguments of the kernel alone, at the current insertion point."""
     copies: dict[ir.Value, ir.Value] = {}
 
     def copied(value: ir.Value | None) -> ir.Value | None:

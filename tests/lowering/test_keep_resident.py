@@ -30,7 +30,8 @@ def bytes_read(sizes: tuple, block: tuple, order: tuple, stages: int, config: Ge
     left = config.scratchpad_rows - stages * sum(rows.values())
     # The panel of the outer axis comes first; the other has all its panels side by side.
     first, second = ("b", "a") if order[0] == 0 else ("a", "b")
-    blocks = {first: deep, second: deep * (across if second == "a" else down)}
+    uses, panels = {"a": down, "b": across}, {"a": across, "b": down}
+    blocks = {first: deep if uses[first] > 1 else 0, second: deep * panels[second] if uses[second] > 1 else 0}
     sharing = [name for name in (first, second) if rows[name] <= left]
     unit = gcd(*(rows[name] for name in sharing)) if sharing else 1
     stays = dict.fromkeys("ab", 0)
@@ -45,10 +46,10 @@ def bytes_read(sizes: tuple, block: tuple, order: tuple, stages: int, config: Ge
     for depth in range(deep):
         width = min(bk, k - depth * bk)
         for i in range(across):
-            times = 1 if number("a", i, depth) < stays["a"] else down
+            times = 1 if number("a", i, depth) < stays["a"] else uses["a"]
             total += min(bm, m - i * bm) * width * times
         for j in range(down):
-            times = 1 if number("b", j, depth) < stays["b"] else across
+            times = 1 if number("b", j, depth) < stays["b"] else uses["b"]
             total += min(bn, n - j * bn) * width * times
     return total
 

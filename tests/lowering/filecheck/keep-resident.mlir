@@ -1,11 +1,14 @@
 // RUN: baco-opt %s --split-input-file -p keep-resident,canonicalize,cse | filecheck %s
 
 // Axis 0 is innermost and does not change what is loaded from %y: its four blocks stay where they are while %pid0 runs. Those from %x would
-// have to stay for every place on axis 0, and only a run shows how many those are: they share what is left.
+// have to stay for every place on axis 0, and only a run shows how many those are, and whether axis 1 has a second place where they are used
+// again: they share what is left.
 // CHECK-LABEL: func.func @k
 // CHECK:         %[[POOL:.*]] = memref.alloc() {baco.kept = true, baco.pool = 16320 : i64, baco.slot_rows = 16 : i64, baco.slots = 1020 : i64} : memref<1020x16x16xi8>
 // CHECK:         %[[ALL:.*]] = arith.muli %{{.*}}, %c4
-// CHECK:         %[[FIT:.*]] = arith.minsi %[[ALL]], %c1019
+// CHECK:         %[[AGAIN:.*]] = arith.cmpi sgt, %{{.*}}, %c1
+// CHECK:         %[[WANTED:.*]] = arith.select %[[AGAIN]], %[[ALL]], %c0
+// CHECK:         %[[FIT:.*]] = arith.minsi %[[WANTED]], %c1019
 // CHECK:         %[[KEPT:.*]] = memref.alloc() {baco.kept = true, baco.slots = 4 : i64} : memref<4x16x16xi8>
 // CHECK:         scf.for %[[I:.*]] = %c0_i64 to %c64_i64 step %c16_i64
 // CHECK:           %[[STAYS:.*]] = arith.cmpi slt, %[[NUMBER:.*]], %[[FIT]] : index
@@ -14,8 +17,8 @@
 // CHECK:           %[[A:.*]] = memref.subview %[[POOL]][%[[SLOT]], 0, 0]
 // CHECK:           %[[FIRST1:.*]] = arith.cmpi eq, %{{.*}}, %c0_i64
 // CHECK:           %[[NOROOM:.*]] = arith.cmpi sge, %[[NUMBER]], %[[FIT]]
-// CHECK:           %[[AGAIN:.*]] = arith.ori %[[FIRST1]], %[[NOROOM]]
-// CHECK:           scf.if %[[AGAIN]] {
+// CHECK:           %[[LOADED:.*]] = arith.ori %[[FIRST1]], %[[NOROOM]]
+// CHECK:           scf.if %[[LOADED]] {
 // CHECK-NEXT:        memref.copy %{{.*}}, %[[A]]
 // CHECK:           %[[B:.*]] = memref.subview %[[KEPT]][%{{.*}}, 0, 0]
 // CHECK:           %[[FIRST0:.*]] = arith.cmpi eq, %{{.*}}, %c0_i64
@@ -135,7 +138,8 @@ module attributes {baco.keep_resident = false} {
 // CHECK-DAG:     %[[LONG:.*]] = arith.index_cast %[[N]] : i64 to index
 // CHECK-DAG:     %[[COUNT:.*]] = arith.ceildivsi %[[LONG]], %c16
 // CHECK-DAG:     %[[MOST:.*]] = arith.maxsi %[[COUNT]], %c0
-// CHECK:         %[[B:.*]] = arith.minsi %[[MOST]], %c1022
+// CHECK:         %[[WANTED:.*]] = arith.select %{{.*}}, %[[MOST]], %c0
+// CHECK:         %[[B:.*]] = arith.minsi %[[WANTED]], %c1022
 // CHECK:         %[[LEFT:.*]] = arith.subi %c1022, %[[B]]
 // CHECK:         arith.minsi %{{.*}}, %[[LEFT]]
 module {
