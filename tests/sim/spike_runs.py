@@ -14,7 +14,7 @@ from riscv_programs import assemble
 from baco.hardware import GemminiConfig
 from baco.isa import ACCUMULATOR_BIT, FULL_WIDTH_BIT, encode, float_bits
 from baco.sim import Parameter, Program, ProgramError, run, spike
-from baco.sim.errors import HostFault
+from baco.sim.errors import HostFault, SimulationFault
 
 # Arguments: commands of four words each (funct7, rs1, rs2, which operands are DRAM addresses), how many, DRAM, a dump of both memories.
 INTERPRETER = (
@@ -126,10 +126,10 @@ def dump(config: GemminiConfig) -> list[tuple[Step, int]]:
     return steps
 
 
-def words(steps: Iterable[Step], dump_steps: Iterable[tuple[Step, int]]) -> np.ndarray:
-    """The interpreter's input."""
+def words(streams: Iterable[Iterable[Step]], dump_steps: Iterable[tuple[Step, int]]) -> np.ndarray:
+    """The interpreter's input: streams one after the other, each with DRAM_BYTES of DRAM of its own, then the dump."""
     rows = []
-    for name, fields in steps:
+    for number, (name, fields) in ((number, step) for number, steps in enumerate(streams) for step in steps):
         command = encode(name, **fields)
         operands, flags = [command.rs1, command.rs2], 0
         addresses = name in ("mvin", "mvin2", "mvin3", "mvout"), False
@@ -137,7 +137,7 @@ def words(steps: Iterable[Step], dump_steps: Iterable[tuple[Step, int]]) -> np.n
             addresses = True, True
         for index, is_address in enumerate(addresses):
             if is_address and operands[index]:
-                operands[index] -= BASE
+                operands[index] += number * DRAM_BYTES - BASE
                 flags |= (IN_DRAM, SECOND_IN_DRAM)[index]
         rows.append((command.funct7, *operands, flags))
     for (name, fields), at in dump_steps:
@@ -153,10 +153,26 @@ def compare(stream: list[Step], config: GemminiConfig, seed: int) -> None:
         SimulationFault: if the stream is illegal.
         AssertionError: if the two differ.
     """
+    compare_together([stream], config, seed)
+
+
+def compare_many(streams: list[list[Step]], config: GemminiConfig, together: int = 8) -> None:
+    """The same for many streams, `together` of them run one after the other, which saves most of the time; one by one after a failure."""
+    for seed in range(0, len(streams), together):
+        some = streams[seed : seed + together]
+        try:
+            compare_together(some, config, seed)
+        except (SimulationFault, AssertionError):
+            for stream in some:
+                compare(stream, config, seed)
+            raise
+
+
+def compare_together(streams: list[list[Step]], config: GemminiConfig, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    dram = rng.integers(0, 256, DRAM_BYTES, dtype=np.uint8)
-    dram[: DRAM_BYTES // 2] = rng.normal(0, 3000, DRAM_BYTES // 8).astype(np.int32).view(np.uint8)
-    commands = words([*fill(config), *stream], dump(config))
+    dram = rng.integers(0, 256, (len(streams), DRAM_BYTES), dtype=np.uint8)
+    dram[:, : DRAM_BYTES // 2] = rng.normal(0, 3000, (len(streams), DRAM_BYTES // 8)).astype(np.int32).view(np.uint8)
+    commands = words([[*fill(config), *streams[0]], *streams[1:]], dump(config))
     ours, spikes = (
         [commands, len(commands), dram.copy(), np.zeros(config.scratchpad_bytes + config.accumulator_bytes, np.uint8)] for _ in range(2)
     )

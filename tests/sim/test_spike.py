@@ -6,15 +6,15 @@ Each test skips where no Spike is found for its array dimension; $BACO_SPIKE nam
 import numpy as np
 import pytest
 from command_streams import streams
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from loop_streams import loop_streams
 from riscv_programs import assemble
-from spike_runs import compare, found
+from spike_runs import compare, compare_many, found
 from test_run import COPY, COPY_PARAMETERS, copy_arguments
 
 from baco.hardware import GemminiConfig
-from baco.sim import Limits, Program, ProgramError, run
+from baco.sim import Limits, Parameter, Program, ProgramError, run
 from baco.sim.errors import HostFault, LimitReached
 
 DIMS = (4, 8, 16, 32)
@@ -41,14 +41,26 @@ def test_random_loops(dim: int) -> None:
 @pytest.mark.parametrize("dim", DIMS)
 def test_many_random_primitives(dim: int) -> None:
     need_spike(dim)
-    check_streams(streams(GemminiConfig(dim=dim), length=60), dim, 1000)
+    compare_many(drawn(streams(GemminiConfig(dim=dim), length=60), 1000), GemminiConfig(dim=dim))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("dim", DIMS)
 def test_many_random_loops(dim: int) -> None:
     need_spike(dim)
-    check_streams(loop_streams(GemminiConfig(dim=dim)), dim, 1500)
+    compare_many(drawn(loop_streams(GemminiConfig(dim=dim)), 1500), GemminiConfig(dim=dim))
+
+
+def drawn(cases: st.SearchStrategy, examples: int) -> list:
+    found: list = []
+
+    @settings(max_examples=examples, database=None, phases=[Phase.generate])
+    @given(cases)
+    def draw(stream: list) -> None:
+        found.append(stream)
+
+    draw()
+    return found
 
 
 def check_streams(cases: st.SearchStrategy, dim: int, examples: int) -> None:
@@ -68,6 +80,34 @@ def test_a_program_with_arguments(dim: int) -> None:
     assert result.exit_code == 7
     np.testing.assert_array_equal(arguments[1], arguments[0])
     assert arguments[2][:4].tolist() == [2, 3, 4, -5]
+
+
+CLOCKS = """
+  ld s1, 24(s0)
+  rdcycle t0
+  rdinstret t1
+  li t2, 1000
+1:
+  addi t2, t2, -1
+  bnez t2, 1b
+  rdcycle t3
+  rdinstret t4
+  sub t3, t3, t0
+  sub t4, t4, t1
+  sd t3, 0(s1)
+  sd t4, 8(s1)
+  li a0, 0
+"""
+
+
+def test_clocks_count_as_spikes_do() -> None:
+    need_spike(16)
+    counted = []
+    for backend in ("functional", "functional", "spike"):
+        clocks = np.zeros(2, np.int64)
+        run(Program(assemble(CLOCKS), (Parameter("clocks", "buffer", "int64", writable=True),)), GemminiConfig(), [clocks], backend=backend)
+        counted.append(clocks.tolist())
+    assert counted == [[2003, 2003]] * 3
 
 
 @pytest.mark.parametrize(("dim", "other"), [(4, 8), (16, 4)])
