@@ -33,10 +33,11 @@ from baco.lowering.block_loads import CannotMove, body_of, check_order, nested, 
 from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE
 from baco.lowering.iterations_ahead import carry_through, hand_on
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
-from baco.lowering.pipeline_loads import following, get_num_stages, ring_of, slot_of, take_place
+from baco.lowering.pipeline_loads import get_num_stages
 from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, SLOTS, allocations, memory_of, rows_of, rows_taken
 from baco.lowering.rebuild import argument_names, constant
 from baco.lowering.remarks import add_remark
+from baco.lowering.rings import following, ring_of, slot_of, take_place
 from baco.lowering.structure_pointers import GRID_ARGUMENTS
 from baco.lowering.tile_to_dim import is_on_chip, root
 

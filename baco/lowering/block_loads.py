@@ -83,7 +83,7 @@ def loaded_blocks(body: ir.Block) -> Iterator[tuple[ir.OpView, list[ir.Operation
     """Every block that is allocated and loaded in a body, with its steps."""
     for op in body.operations:
         if op.operation.name == "memref.alloc" and SLOTS not in op.operation.attributes:
-            steps = _load_of(op.result, op.result, body)
+            steps = load_of(users(op.result), op.result, body)
             if steps:
                 yield op, steps
 
@@ -93,16 +93,15 @@ def kept_blocks(body: ir.Block) -> Iterator[tuple[ir.OpView, list[ir.Operation]]
     for op in body.operations:
         owner = op.operation.operands[0].owner if op.operation.name == "memref.subview" else None
         if owner is not None and not isinstance(owner, ir.Block) and KEPT in owner.attributes and SLOTS in owner.attributes:
-            steps = _load_of(op.result, owner.operation.results[0], body)
+            steps = load_of(users(op.result), owner.operation.results[0], body)
             if steps:
                 yield owner, steps
 
 
-def _load_of(view: ir.Value, block: ir.Value, body: ir.Block) -> list[ir.Operation]:
-    """The steps that fill a view of a block, none if it is not loaded."""
+def load_of(touching: Iterable[ir.Operation], block: ir.Value, body: ir.Block) -> list[ir.Operation]:
+    """The steps that fill a block, or a part of it, before anything else in `touching` uses it; none if it is not loaded."""
     position = {op.operation: i for i, op in enumerate(body.operations)}
-    touching = sorted({_ancestor(user, body) for user in users(view)}, key=position.__getitem__)
-    steps = list(_leading_steps(touching, block))
+    steps = list(_leading_steps(sorted({_ancestor(user, body) for user in touching}, key=position.__getitem__), block))
     return steps if any(inner.name == "memref.copy" for step in steps for inner in nested(step)) else []
 
 
@@ -185,10 +184,10 @@ def pure_slice(
             if owner == body:
                 varies = True
                 carried.update({ir.BlockArgument(value).arg_number - 1} - {-1})
-            elif not _is_inside(owner.owner.operation, body):
+            elif not is_inside(owner.owner.operation, body):
                 outside[value] = None
         elif but is None or value != but:
-            if not _is_inside(owner.operation, body):
+            if not is_inside(owner.operation, body):
                 outside[value] = None
                 return
             top = _ancestor(owner.operation, body)
@@ -210,7 +209,8 @@ def pure_slice(
     return PureSlice(ordered, frozenset(carried), varies, list(outside))
 
 
-def _is_inside(op: ir.Operation, body: ir.Block) -> bool:
+def is_inside(op: ir.Operation, body: ir.Block) -> bool:
+    """Whether an operation stands in a block, or in one inside it."""
     while op is not None and op.name != "func.func":
         if op.block == body:
             return True

@@ -35,7 +35,8 @@ prologue comes once, before the outermost loop (ALCOP's fusion of inner pipeline
         %next_j, %next_i = select %over, (0, %i + 1), (%j + 1, %i)
         scf.if %next_i < %m { memref.copy (%x at %next_i, %next_j), %ring[%fill] } ... } }
 Where it cannot be (the inner bounds change, a branch or the host core's work lies between), the inner loop starts afresh each time, and a
-remark says why. :mod:`baco.lowering.alternate_accumulators` is the same for results on their way out.
+remark says why. So it is where blocks of several loops take turns in the same rows (:mod:`baco.lowering.shared_blocks`).
+:mod:`baco.lowering.alternate_accumulators` is the same for results on their way out.
 
 A block is not pipelined, and a remark says why, where its address cannot be computed ahead, the loop stores to the same array, or the
 host core works in the loop; and with fewer stages than asked for where the copies do not fit.
@@ -43,7 +44,7 @@ host core works in the loop; and with fewer stages than asked for where the copi
 
 from __future__ import annotations
 
-from baco.dialects.mlir import DYNAMIC, arith, ir, memref, scf
+from baco.dialects.mlir import ir, scf
 from baco.lowering.block_loads import (
     BlockLoad,
     CannotMove,
@@ -54,7 +55,6 @@ from baco.lowering.block_loads import (
     joined,
     kept_blocks,
     loaded_blocks,
-    move_freely,
     nested,
     sources_of,
 )
@@ -62,9 +62,11 @@ from baco.lowering.choices import LOOP_STAGES
 from baco.lowering.errors import CompilationError
 from baco.lowering.iterations_ahead import Ahead, Level, carry_through, enclosing_loop, hand_on, level, loops_inside_out, outer_level
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register, run_passes
-from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, SCRATCHPAD, SLOTS, allocations, memory_of, rows_of, rows_taken
+from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, SCRATCHPAD, allocations, memory_of, rows_of, rows_taken
 from baco.lowering.rebuild import constant
 from baco.lowering.remarks import add_remark
+from baco.lowering.rings import following, ring_of, slot_of, slots_of, take_place
+from baco.lowering.shared_blocks import make_rings, ring_behind, shared_loads
 
 NUM_STAGES = "baco.num_stages"
 """Module attribute: how many copies each loaded block gets, from 1 (off) to :data:`MAX_STAGES`."""
@@ -96,6 +98,7 @@ def run(module: ir.Module) -> None:
     if max([stages, *(stages_of(loop, stages) for loop in loops_inside_out(entry))]) > 1:
         run_passes(module, ["loop-invariant-code-motion"])
         entry = kernel_of(module).entry_block
+        make_rings(entry, stages, get_hardware(module))
         for i in range(len(list(loops_inside_out(entry)))):
             # Those around a loop that is rewritten are new operations in the old places.
             loop = list(loops_inside_out(entry))[i]
@@ -115,8 +118,11 @@ class _Pipeliner:
 
     def run(self, stages: int) -> None:
         loads = []
-        for alloc, steps in [*loaded_blocks(body_of(self.loop)), *kept_blocks(body_of(self.loop))]:
+        body = body_of(self.loop)
+        for alloc, steps in [*loaded_blocks(body), *kept_blocks(body), *shared_loads(body, kernel_of(self.module).entry_block)]:
             try:
+                if alloc is None:
+                    raise CannotMove("another load in the same loop takes turns in its rows")
                 load = block_load(self.loop, alloc, steps)
                 level(self.loop, load.slice)
                 loads.append(load)
@@ -136,6 +142,8 @@ class _Pipeliner:
                 for load in loads:
                     if _is_kept(load):
                         raise CannotMove("a block that it loads is kept on the chip")
+                    if ring_behind(load.alloc):
+                        raise CannotMove("its blocks take turns in the same rows with those of other loops")
                     check_order(around, sources_of(load.steps))
                 levels.append(outer_level(around, levels))
                 loops.append(around)
@@ -152,7 +160,9 @@ class _Pipeliner:
         config = get_hardware(self.module)
         needed = rows_taken(allocations(kernel_of(self.module)), config.dim)
         copies = dict.fromkeys(needed, 0)
-        for load in (each for each in loads if not _is_kept(each)):
+        shared = [slots_of(ring) for ring in (ring_behind(each.alloc) for each in loads) if ring]
+        stages = min([stages, *shared])
+        for load in (each for each in loads if not _is_kept(each) and not ring_behind(each.alloc)):
             copies[memory_of(load.alloc)] += rows_of(load.alloc, config.dim)
         there = {SCRATCHPAD: config.scratchpad_rows, ACCUMULATOR: config.accumulator_rows}
         room = {m: max(there[m] - needed[m], 0) // copies[m] for m in needed if copies[m]}
@@ -169,7 +179,7 @@ class _Pipeliner:
 
     def _transform(self, loads: list[BlockLoad], nest: list[ir.OpView], stages: int) -> None:
         with ir.InsertionPoint(nest[-1]):
-            rings = [load.alloc.result if _is_kept(load) else ring_of(load.alloc, stages) for load in loads]
+            rings = [load.alloc.result if _is_kept(load) else ring_behind(load.alloc) or ring_of(load.alloc, stages) for load in loads]
             nest = carry_through(nest, [constant(0), constant(stages - 1)])
         self.loop = nest[0]
         loads = [block_load(self.loop, load.alloc, load.steps) for load in loads]
@@ -201,41 +211,6 @@ class _Pipeliner:
             scf.YieldOp([])
 
 
-def take_place(alloc: ir.OpView, slot: ir.Value) -> None:
-    """Let everything that uses a block use a slot instead."""
-    alloc.result.replace_all_uses_with(slot)
-    alloc.operation.erase()
-    for use in slot.uses:
-        if use.owner.operation.name == "memref.subview":
-            move_freely(use.owner.operation)
-
-
 def _is_kept(load: BlockLoad) -> bool:
     """Whether a block has a place of its own already, for each iteration: it needs no ring to be loaded ahead."""
     return KEPT in load.alloc.operation.attributes
-
-
-def following(slot: ir.Value, slots: int) -> ir.Value:
-    """The slot after one, around the ring."""
-    last = arith.CmpIOp(arith.CmpIPredicate.eq, slot, constant(slots - 1)).result
-    return arith.SelectOp(last, constant(0), arith.AddIOp(slot, constant(1)).result).result
-
-
-def ring_of(alloc: ir.OpView, stages: int) -> ir.Value:
-    """An allocation of `stages` copies of a block, with what is known about the block."""
-    type_ = ir.MemRefType(alloc.result.type)
-    with alloc.location:
-        ring = memref.AllocOp(ir.MemRefType.get([stages, *type_.shape], type_.element_type), [], [])
-    for named in alloc.operation.attributes:
-        if named != "operandSegmentSizes":
-            ring.operation.attributes[named] = alloc.operation.attributes[named]
-    ring.operation.attributes[SLOTS] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), stages)
-    return ring.result
-
-
-def slot_of(ring: ir.Value, slot: ir.Value) -> ir.Value:
-    """One copy of a ring's block."""
-    type_ = ir.MemRefType(ring.type)
-    rows, cols = type_.shape[1:]
-    view = ir.MemRefType.get([rows, cols], type_.element_type, ir.StridedLayoutAttr.get(DYNAMIC, [cols, 1]))
-    return memref.SubViewOp(view, ring, [slot], [], [], [DYNAMIC, 0, 0], [1, rows, cols], [1, 1, 1]).result

@@ -26,7 +26,9 @@ from itertools import count
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
 from baco.lowering.passes import check_buffers, get_hardware, kernel_of, operations_named, register
+from baco.lowering.pipeline_loads import get_num_stages
 from baco.lowering.rebuild import constant
+from baco.lowering.shared_blocks import SHARED
 from baco.lowering.tile_to_dim import is_on_chip, root
 
 Index = int | ir.Value
@@ -96,13 +98,13 @@ class _Tiler:
     # Blocks ------------------------------------------------------------------------------------------------------------------------
 
     def block_sizes(self) -> tuple[int, int, int]:
-        """Rows, columns and depth of the largest block: square ones that fill half of each memory at most."""
+        """Rows, columns and depth of the largest block: square ones that fill half of each memory at most, less where loads run ahead."""
         dim = self.config.dim
         side = dim
         while (2 * side) * (2 * side // dim) <= self.config.accumulator_rows // 2:
             side *= 2
         # Rows of A and of B in the scratchpad for each DIM of depth.
-        depth = self.config.scratchpad_rows // 2 // (side + dim * (side // dim)) * dim
+        depth = self.config.scratchpad_rows // max(2, get_num_stages(self.module)) // (side + dim * (side // dim)) * dim
         return side, side, max(dim, depth)
 
     def block(self, operand: str, shape: list[int], bits: int) -> ir.Value:
@@ -112,6 +114,7 @@ class _Tiler:
         if operand not in self.blocks:
             with ir.InsertionPoint.at_block_begin(kernel_of(self.module).entry_block):
                 self.blocks[operand] = _alloc(largest, ir.IntegerType.get_signless(bits))
+                self.blocks[operand].owner.attributes[SHARED] = ir.UnitAttr.get()
         return self.blocks[operand] if shape == largest else _view(self.blocks[operand], 0, 0, *shape)
 
     def product(

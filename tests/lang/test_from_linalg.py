@@ -9,6 +9,7 @@ from kernels import int8, product
 
 import baco
 from baco.hardware import GemminiConfig
+from baco.lang import launch
 from baco.lang.errors import CompilationError, LaunchError
 from baco.lowering.errors import UnsupportedOperation
 
@@ -35,6 +36,23 @@ def test_products_of_any_size(backend, m, k, n) -> None:
     a, b = int8(rng, m, k), int8(rng, k, n)
     small = GemminiConfig(dim=8, scratchpad_bytes=8192, accumulator_bytes=4096)
     np.testing.assert_array_equal(f(a, b, backend=backend, hardware=small, num_stages=2), product(a, b))
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(130, 300, 70), (16, 90, 200)])
+def test_loads_run_ahead_and_move_the_same(m, k, n) -> None:
+    """With every number of stages: NumPy's result, the words moved without stages, the counts of the analysis."""
+    f = baco.from_linalg(module("matmul", f"{m}x{k}xi8", f"{k}x{n}xi8", f"{m}x{n}xi32"))
+    a, b = int8(rng, m, k), int8(rng, k, n)
+    small = GemminiConfig(dim=8, scratchpad_bytes=8192, accumulator_bytes=4096)
+    without = f.warmup(hardware=small).compiled.traffic(1)
+    for stages in (2, 3, 4):
+        with launch.recorded() as launches:
+            np.testing.assert_array_equal(f(a, b, hardware=small, num_stages=stages), product(a, b))
+        special = f.warmup(hardware=small, num_stages=stages)
+        refused = any("another load in the same loop takes turns in its rows" in remark for remark in special.compiled.remarks)
+        ahead = "iter_args" in special.compiled.asm["instgem"]
+        assert ahead == (m == 130 or stages == 2) and (ahead or refused)
+        assert special.compiled.traffic(1).differences(without) == [] == launches[0].result.counters.traffic.differences(without)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,6 +1,6 @@
 // RUN: baco-opt %s -p tile-products,canonicalize,cse | filecheck %s
 
-// CHECK: memref.alloc() : memref<{{.*}}xi32>
+// CHECK: memref.alloc() {baco.shared} : memref<{{.*}}xi32>
 // CHECK: scf.for
 // CHECK:   memref.copy
 // CHECK:   linalg.matmul
