@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +68,9 @@ def test_a_wrong_file_is_told_by_field(tmp_path, text, message):
         Constants.load(tmp_path / "my.yaml")
     with pytest.raises(InvalidConstants, match=r"none.yaml: cannot be read: No such file"):
         Constants.load(tmp_path / "none.yaml")
+
+
+def test_the_file_in_the_documentation_is_the_defaults(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "explore.md").read_text()
+    (tmp_path / "page.yaml").write_text(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    assert dataclasses.replace(Constants.load(tmp_path / "page.yaml"), source=Constants().source) == Constants()
