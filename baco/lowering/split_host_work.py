@@ -79,14 +79,14 @@ def _forget_constants(kernel: func.FuncOp) -> None:
 
 
 def _separate_results(kernel: func.FuncOp) -> None:
-    """Give each requantised block a buffer of its own where bufferisation reused one for several, one after the other."""
+    """Give each requantised or pooled block a buffer of its own where bufferisation reused one for several, one after the other."""
     for alloc in [op for op in operations(kernel.entry_block) if op.operation.name == "memref.alloc"]:
         users = {use.owner.operation for use in alloc.result.uses}
-        if sum(map(_writes_requantised, users)) < 2 or any(user.block != alloc.operation.block for user in users):
+        if sum(_makes(user, alloc.result) for user in users) < 2 or any(user.block != alloc.operation.block for user in users):
             continue
         current = None
         for user in (op.operation for op in alloc.operation.block.operations if op.operation in users):
-            if _writes_requantised(user):
+            if _makes(user, alloc.result):
                 with ir.InsertionPoint(user), user.location:
                     current = memref.AllocOp(alloc.result.type, [], []).result
             for i, operand in enumerate(user.operands):
@@ -94,8 +94,9 @@ def _separate_results(kernel: func.FuncOp) -> None:
                     user.operands[i] = current
 
 
-def _writes_requantised(op: ir.Operation) -> bool:
-    return REQUANTISE in op.attributes
+def _makes(op: ir.Operation, block: ir.Value) -> bool:
+    """Whether an operation requantises or pools into a block."""
+    return (REQUANTISE in op.attributes or is_pooling(op)) and op.operands[len(op.operands) - 1] == block
 
 
 def _leave_before_use(kernel: func.FuncOp) -> None:

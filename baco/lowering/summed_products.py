@@ -109,7 +109,7 @@ class SumFinder:
         self.body = product.operation.block
         parent = self.body.owner
         if OUTPUT_STATIONARY in self.product.attributes:
-            raise self.refusal("it keeps its sums in the array, and the instruction weights")
+            raise self.refusal("its sums stay in the array, where the instruction keeps weights")
         a, b, c = product.operation.operands
         for value in (a, b, c):
             if not is_alloc(value):

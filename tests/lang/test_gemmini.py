@@ -205,3 +205,27 @@ def test_the_depth_that_20_bits_hold_is_remarked_on() -> None:
     sizes = {"M": 16, "N": 16, "K": 64}
     remarks = [matmul.warmup(np.int8, np.int8, np.int32, **sizes, BK=bk, **meta, grid=(1, 1)).compiled.remarks for bk in (31, 32)]
     assert [any("20 bits wrap at 2**19" in r for r in found) for found in remarks] == [False, True]
+
+
+@baco.jit
+def leaves_twice(a, b, y, z, M: bl.constexpr, K: bl.constexpr, C: bl.constexpr, IMAGE: bl.constexpr):
+    x = bl.load(bl.make_block_ptr(a, (M, K), (K, 1), (0, 0), (M, K), (1, 0)))
+    w = bl.load(bl.make_block_ptr(b, (K, C), (C, 1), (0, 0), (K, C), (1, 0)))
+    acc = bl.dot(x, w, bl.zeros((M, C), bl.int32))
+    bl.store(bl.make_block_ptr(y, (M, C), (C, 1), (0, 0), (M, C), (1, 0)), bl.gemmini.requantise(acc, 0.004))
+    first = bl.make_block_ptr(z, (M // 2, C), (C, 1), (0, 0), (M // 4, C), (1, 0))
+    bl.store(first, bl.gemmini.max_pool(bl.gemmini.requantise(acc, 0.004), IMAGE, 2))
+    acc = bl.dot(x, w, acc)
+    bl.store(bl.advance(first, (M // 4, 0)), bl.gemmini.max_pool(bl.gemmini.requantise(acc, 0.001), IMAGE, 2))
+
+
+def test_a_sum_can_leave_more_than_once() -> None:
+    rng = np.random.default_rng(1)
+    a, b = int8(rng, 32, 20), int8(rng, 20, 12)
+    y, z = np.zeros((32, 12), np.int8), np.zeros((16, 12), np.int8)
+    result = leaves_twice[(1,)](a, b, y, z, M=32, K=20, C=12, IMAGE=(4, 8))
+    sums = product(a, b)
+    np.testing.assert_array_equal(y, requantised(sums, 0.004, False))
+    halves = [highest(requantised(s, scale, False), (4, 8), 2, 2, (0, 0)) for s, scale in ((sums, 0.004), (2 * sums, 0.001))]
+    np.testing.assert_array_equal(z, np.concatenate(halves))
+    assert result.counters.instructions["mvin"] == 2
