@@ -46,7 +46,11 @@ _AXES = 3
 
 @dataclass(frozen=True)
 class Requirements:
-    """The rows of each memory that a program uses, counted from row 0, and the smallest memories (all else equal) that have them."""
+    """The rows of each memory that a kernel needs, counted from row 0, and the smallest memories (all else equal) that have them.
+
+    What a program keeps resident beyond that, because there is room (:mod:`baco.lowering.keep_resident`), is not needed: compiled for less,
+    the kernel loads it again.
+    """
 
     scratchpad_rows: int
     accumulator_rows: int
