@@ -68,7 +68,7 @@ PYTHON = {
     "If": "`if`: chosen while compiling if the condition is a compile-time value, else at run time",
     "For": "`for i in range(...)` or `bl.range(...)` at run time; `for i in bl.static_range(...)` unrolled",
     "While": "`while` on run-time or compile-time numbers",
-    "Return": "`return`, with a value in functions that kernels call",
+    "Return": "`return`, also early but not from inside a run-time loop; with a value in functions that kernels call",
     "Assert": "`assert`: on compile-time conditions as `bl.static_assert`, on run-time ones as `bl.device_assert`",
     "Expr": "a call for its effect",
     "Pass": "`pass`",

@@ -23,6 +23,7 @@ from baco.lang.errors import (
 )
 from baco.lang.expressions import BINARY, ExpressionReader
 from baco.lang.language import static_range
+from baco.lang.returns import as_branches
 from baco.lang.source import KernelSource, Signature, namespace_of
 from baco.lang.types import (
     BY_NAME,
@@ -84,7 +85,7 @@ class _Reader(ExpressionReader):
         reader = _Reader(function.source, namespace_of(function.function), Signature((), ()), self.calls + 1)
         reader.facts = self.facts
         reader.variables = bound
-        reader.statements(reader.source.tree.body)
+        reader.statements(as_branches(reader.source.tree.body))
         return reader.returned[0] if reader.returned else None
 
     # Function --------------------------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ class _Reader(ExpressionReader):
             type_ = BY_NAME[dtype]
             self.variables[name] = Pointer(type_, value, name) if kind == "pointer" else Scalar(type_, value, ("argument", name))
         with ir.InsertionPoint(entry):
-            self.statements(tree.body)
+            self.statements(as_branches(tree.body))
             func.ReturnOp([])
 
     @staticmethod

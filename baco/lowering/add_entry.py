@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from baco.dialects.mlir import arith, func, ir, llvm, scf
 from baco.lowering.choices import AXES
 from baco.lowering.emit import Emitter
+from baco.lowering.errors import CompilationError
 from baco.lowering.loop_nest import get_grid_order
-from baco.lowering.passes import get_hardware, kernel_of, register
+from baco.lowering.passes import get_hardware, kernel_of, location_of, register
 from baco.lowering.structure_pointers import GRID_ARGUMENTS
 
 ARGUMENTS = "baco_arguments"
@@ -37,6 +38,9 @@ def run(module: ir.Module) -> None:
     kernel = kernel_of(module)
     kernel.attributes["sym_visibility"] = ir.StringAttr.get("private")
     i64 = ir.IntegerType.get_signless(64)
+    if list(kernel.type.inputs)[-len(GRID_ARGUMENTS) :] != [i64] * len(GRID_ARGUMENTS):
+        reason = f"the last arguments of a kernel are the launch grid's, {', '.join(GRID_ARGUMENTS)}, which structure-pointers adds."
+        raise CompilationError(reason, location_of(kernel))
     own = list(kernel.type.inputs)[: -len(GRID_ARGUMENTS)]
     slots = AXES + len(own)
     with ir.InsertionPoint(module.body), kernel.location:

@@ -89,8 +89,9 @@ def test_loop_variables_keep_their_type() -> None:
 
 @baco.jit
 def returns_early(x, n):
-    if n > 3:
-        return
+    for i in range(n):
+        if i > 3:
+            return
 
 
 @baco.jit

@@ -250,6 +250,47 @@ def test_loops_hints_and_arguments_that_are_none(backend, with_bias) -> None:
 
 
 @baco.jit
+def sign(v, DOUBLE: bl.constexpr):
+    if v < 0:
+        return -1
+    elif v == 0:  # noqa: RET505
+        return 0
+    if DOUBLE:
+        return 2
+    return 1
+
+
+@baco.jit
+def leaves_early(a, b, c, n, B: bl.constexpr):
+    pid = bl.program_id(0)
+    if pid >= n:
+        return
+    if pid == 1:
+        bl.store(c, bl.cast(sign(pid - 1, True) * 100 + sign(pid, True) * 10 + sign(-pid, False), bl.int32))
+        if n == 3:
+            return
+    rows, columns = bl.arange(0, B)[:, None], bl.arange(0, B)[None, :]
+    block = rows * B + columns
+    acc = bl.zeros((B, B), dtype=bl.int32)
+    for k in range(2):
+        acc += bl.dot(bl.load(a + (pid * 2 + k) * B * B + block), bl.load(b + block))
+    bl.store(c + 1 + pid * B * B + block, acc)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_early_returns(backend, n) -> None:
+    a, b = rng.integers(-128, 128, (4, 2, 8, 8), dtype=np.int8), rng.integers(-128, 128, (8, 8), dtype=np.int8)
+    c = np.full(1 + 4 * 64, 5, np.int32)
+    leaves_early[(4,)](a, b, c, n, B=8, backend=backend)
+    want = np.full((4, 8, 8), 5, np.int32)
+    for i in (i for i in range(n) if not (i == 1 and n == 3)):
+        want[i] = a[i].astype(np.int32).sum(0) @ b
+    assert c[0] == (19 if n > 1 else 5)
+    np.testing.assert_array_equal(c[1:].reshape(4, 8, 8), want)
+
+
+@baco.jit
 def staged(a, b, c, K, STAGES: bl.constexpr, B: bl.constexpr):
     left = bl.make_block_ptr(a, (B, K), (K, 1), (0, 0), (B, B), (1, 0))
     right = bl.make_block_ptr(b, (K, B), (B, 1), (0, 0), (B, B), (1, 0))
