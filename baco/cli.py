@@ -6,7 +6,6 @@ sentence on standard error and exit status 2; any other exception is a bug and k
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -17,12 +16,10 @@ import typer
 
 from baco import __version__, running
 from baco.errors import BacoError
+from baco.reporting import INTERRUPTED, reporting
 
 if TYPE_CHECKING:
     from baco.workloads import Network
-
-USER_ERROR = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="baco",
@@ -64,32 +61,6 @@ def _tool(name: str) -> int:
         )
 
     return reporting(call)
-
-
-def reporting(call: Callable[[], int | None]) -> int:
-    """The exit status of `call`, its user errors told in one sentence. Every entry point goes through here."""
-    try:
-        return call() or 0
-    except SystemExit as stop:
-        if isinstance(stop.code, str):
-            raise
-        return stop.code or 0
-    except BacoError as error:
-        _say_error(str(error))
-        return USER_ERROR
-    except KeyboardInterrupt:
-        _say_error("interrupted.")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`baco explore ... | head`); keep Python from complaining as it closes the stream.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return 1
-
-
-def _say_error(message: str) -> None:
-    red, plain = ("\x1b[1;31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
-    print(f"{red}error:{plain} {message}", file=sys.stderr)
 
 
 def _version(asked: bool) -> None:

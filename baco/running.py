@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from baco.errors import BacoError
+from baco.reporting import reporting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,14 +111,21 @@ def check(
     from baco.lang import check as checking
     from baco.lang.aot import load_kernel
     from baco.lang.launch import Options
+    from baco.lowering import tools
 
-    function = load_kernel(kernel)
-    arguments = checking.inputs(signature, function, seed)
-    names = [name.strip() for name in backends.split(",")]
-    report = checking.check(function, arguments, _grid(grid), names, read_hardware(hardware), Options(num_stages, instructions))
-    typer.echo(json.dumps(report.to_dict(), indent=1) if as_json else checking.text_of(report))
-    if not report.agrees:
-        raise typer.Exit(1)
+    machine, sizes, options = read_hardware(hardware), _grid(grid), Options(num_stages, instructions)
+
+    def work(note: Callable[[str], None]) -> int:
+        note(f"checking {kernel}")
+        function = load_kernel(kernel)
+        arguments = checking.inputs(signature, function, seed)
+        report = checking.check(function, arguments, sizes, [name.strip() for name in backends.split(",")], machine, options)
+        typer.echo(json.dumps(report.to_dict(), indent=1) if as_json else checking.text_of(report))
+        return 0 if report.agrees else 1
+
+    status = tools.isolated("baco check", lambda note: reporting(lambda: work(note)))
+    if status:
+        raise typer.Exit(status)
 
 
 def audit(

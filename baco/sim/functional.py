@@ -18,7 +18,7 @@ from baco.sim.accelerator import Accelerator
 from baco.sim.counters import Limits, RunResult
 from baco.sim.errors import HostFault, LimitReached, ProgramError, SimulationFault
 from baco.sim.lines import LineTable
-from baco.sim.loader import Image, load
+from baco.sim.loader import Image, load, take_clock_reads
 from baco.sim.observer import Observer
 from baco.sim.program import Program
 
@@ -74,7 +74,7 @@ def _run_host(image: Image, accelerator: Accelerator, htif_host: htif.Host, limi
     from unicorn.unicorn_py3.unicorn import uclib
 
     library = native.load()
-    memory = image.memory.ctypes.data
+    memory, clock_reads = image.memory.ctypes.data, take_clock_reads(image)
     host = native.Host(
         gemmini=accelerator.address,
         reg_read=_address(uclib.uc_reg_read),
@@ -88,8 +88,8 @@ def _run_host(image: Image, accelerator: Accelerator, htif_host: htif.Host, limi
         instruction_limit=limits.instructions,
         reg_x0=riscv_const.UC_RISCV_REG_X0,
         reg_pc=riscv_const.UC_RISCV_REG_PC,
-        clock_reads=image.clock_reads.ctypes.data,
-        clock_read_count=image.clock_reads.size,
+        clock_reads=clock_reads.ctypes.data,
+        clock_read_count=clock_reads.size,
     )
     engine = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
     engine.mem_map_ptr(image.base, image.code_size, unicorn.UC_PROT_ALL, memory)

@@ -48,8 +48,8 @@ class Image:
     """Where each argument's array lies; None for numbers."""
     instance: int | None = None
     """Where the program keeps the program instance that runs, three 64-bit numbers."""
-    clock_reads: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
-    """Addresses of the instructions that read a clock, rising."""
+    code: tuple[tuple[int, int], ...] = ()
+    """Address and size of what holds instructions."""
 
     def copy_back(self) -> None:
         """Bring the writable buffers back into the caller's arrays."""
@@ -135,7 +135,7 @@ def load(program: Program, arguments: Sequence[object], grid: Sequence[int], lim
         memory, low, code_end - low, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), False, outputs, buffers, places
     )
     image.instance = _symbol(elf, "baco_instance", 24) if "baco_instance" in elf.symbols else None
-    image.clock_reads = _take_clock_reads(elf, memory, low)
+    image.code = elf.code
     return image
 
 
@@ -151,7 +151,7 @@ def _foreign(elf: _Elf, limit: int) -> Image:
         _put(memory, segment.address - low, segment.data)
     regions = [DramRegion(low, size, True, "the program's memory")]
     image = Image(memory, low, size, elf.entry, _symbol(elf, "tohost", 8), regions, _fromhost(elf), True)
-    image.clock_reads = _take_clock_reads(elf, memory, low)
+    image.code = elf.code
     return image
 
 
@@ -159,18 +159,18 @@ CLOCKS = (0xB00, 0xB02, 0xC00, 0xC01, 0xC02)
 """The control registers mcycle, minstret, cycle, time and instret."""
 
 
-def _take_clock_reads(elf: _Elf, memory: np.ndarray, low: int) -> np.ndarray:
-    """Find the instructions that read a clock (csrrs rd, clock, x0), and make them illegal but for their rd.
+def take_clock_reads(image: Image) -> np.ndarray:
+    """Find the instructions that read a clock (csrrs rd, clock, x0), and make them illegal but for their rd; their addresses, rising.
 
-    The emulator's own clocks are the host's, different in every run; an illegal instruction comes to the simulator instead.
+    For the emulator, whose own clocks are the host's, different in every run; an illegal instruction comes to the simulator instead.
     """
-    found = []
-    for address, size in elf.code:
-        at, end = address - low, address - low + size
+    found, memory = [], image.memory
+    for address, size in image.code:
+        at, end = address - image.base, address - image.base + size
         while at + 4 <= end:
             word = int.from_bytes(memory[at : at + 4].tobytes(), "little")
             if word & 0xFF07F == 0x02073 and word >> 20 in CLOCKS:
-                found.append(low + at)
+                found.append(image.base + at)
                 _put(memory, at, (word & 0xF80 | 0x5B).to_bytes(4, "little"))
             at += 4 if word & 3 == 3 else 2
     return np.array(sorted(found), np.uint64)

@@ -8,7 +8,7 @@ import pytest
 
 import baco
 import baco.language as bl
-from baco import cli, knobs, sim
+from baco import cli, knobs
 from baco.hardware import GemminiConfig
 from baco.lang.aot import SignatureError
 from baco.lang.check import CheckError, check, inputs, text_of
@@ -156,7 +156,7 @@ def test_what_cannot_be_checked(matmul) -> None:
         inputs("*i8[4x4]", matmul)
 
 
-def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     arguments = [
         "check",
         f"{EXAMPLE}:matmul",
@@ -168,7 +168,8 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
         "interpret,cpu,functional,verilator",
     ]
     assert cli.main(arguments) == 0
-    out = capsys.readouterr().out
+    out = capfd.readouterr().out
     assert "functional   agrees" in out and "verilator    skipped" in out
     assert cli.main([*arguments[:-1], "interpret,verilator"]) == 1  # one backend alone shows nothing
-    assert sim.BACKENDS
+    assert cli.main(["check", f"{EXAMPLE}:matmul", "--signature", "*i8"]) == 2
+    assert "give an array as *TYPE[SHAPE]" in capfd.readouterr().err
