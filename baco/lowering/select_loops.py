@@ -1,4 +1,4 @@
-"""select-loops: give whole blocks of a product to Gemmini's own loop instruction, loop_ws, where it can do them.
+"""select-loops: give whole blocks of a product or convolution to Gemmini's own loop instructions, where they can do them.
 
 Before, with ``baco.instructions = "loops"``:
     linalg.fill ins(%c0_i32) outs(%c : memref<64x64xi32>)
@@ -29,7 +29,9 @@ hardware's unroller works ahead of it with both halves of the memories. What it 
 * Hardware reads whole tiles of the right operand's rows, beyond its end where the depth is no multiple of DIM. Such depths are left to
   primitive instructions, by the branch above where the depth is known only at run time.
 
-Which sums are looked for: :mod:`baco.lowering.summed_products`. The module attribute ``baco.instructions`` says what to do:
+Which sums are looked for: :mod:`baco.lowering.summed_products`. What is none of them may be a tile of a convolution, which becomes
+loop_conv_ws: :mod:`baco.lowering.convolution_sums`, :mod:`baco.lowering.loop_convolution`. The module attribute ``baco.instructions``
+says what to do:
 
 * ``primitive`` (the default): nothing.
 * ``loops``: every product; one that cannot be a loop is an error.
@@ -46,17 +48,18 @@ from baco.dialects.mlir import arith, func, ir, memref, scf
 from baco.hardware import GemminiConfig
 from baco.lowering import choices
 from baco.lowering.block_loads import body_of, nested
-from baco.lowering.blocks_to_linalg import OUTPUT_STATIONARY, REQUANTISE
+from baco.lowering.blocks_to_linalg import OUTPUT_STATIONARY
 from baco.lowering.choices import AUTO, LOOPS, PRIMITIVE
-from baco.lowering.convert_to_instgem import IDENTITY, read_and_written
+from baco.lowering.convert_to_instgem import read_and_written
 from baco.lowering.depth_of_sum import Condition, Depth, compare, is_inside
 from baco.lowering.emit import Emitter, Quantity
-from baco.lowering.errors import CompilationError, UnsupportedOperation
+from baco.lowering.errors import CompilationError, SourceLocation, UnsupportedOperation
+from baco.lowering.loop_convolution import ConvolutionLoop
 from baco.lowering.passes import get_hardware, kernel_of, location_of, operations_named, register, run_passes
 from baco.lowering.pipeline_loads import NUM_STAGES
 from baco.lowering.place_in_memories import ACCUMULATOR, LOOP_ROWS, SCRATCHPAD
 from baco.lowering.remarks import add_remark
-from baco.lowering.summed_products import InDram, NoLoop, is_pure, something_else_lives, summed_product
+from baco.lowering.summed_products import InDram, NoLoop, is_pure, requantisation, something_else_lives, summed_product
 from baco.lowering.tile_to_dim import HOST, is_on_chip, root, transposes
 
 INSTRUCTIONS = "baco.instructions"
@@ -104,20 +107,40 @@ def run(module: ir.Module) -> None:
         raise UnsupportedOperation("loop instructions were asked for, but the kernel has no product for them.", location_of(kernel))
     stages = ir.IntegerAttr(attributes[NUM_STAGES]).value if NUM_STAGES in attributes else 1
     shared = read_and_written(kernel)
+    done: set[ir.Operation] = set()
     for product in products:
-        place = location_of(product)
-        try:
-            loop = _Loop(kernel, config, product.opview, shared)
-            if choice == AUTO:
-                loop.check_cost(stages)
-            otherwise = loop.replace()
-        except NoLoop as reason:
-            if choice == LOOPS:
-                raise UnsupportedOperation(f"loop_ws cannot do this product: {reason}.", reason.place or place) from None
-            add_remark(module, place, f"this product stays in primitive instructions: {reason}")
+        if product in done:
             continue
-        _record_rows(module, loop.rows)
-        add_remark(module, place, f"this product becomes loop_ws{', but primitive instructions where ' + otherwise if otherwise else ''}")
+        place, reasons = location_of(product), []
+        for instruction, form in (("loop_ws", _Loop), ("loop_conv_ws", ConvolutionLoop)):
+            try:
+                loop = form(kernel, config, product.opview, shared)
+                if choice == AUTO:
+                    loop.check_cost(stages)
+                done.update(loop.products)
+                otherwise = loop.replace()
+            except NoLoop as reason:
+                reasons.append((instruction, reason))
+                continue
+            _record_rows(module, loop.rows)
+            but = f", but primitive instructions where {otherwise}" if otherwise else ""
+            add_remark(module, place, f"this product becomes {instruction}{but}")
+            break
+        else:
+            _stays(module, choice, place, reasons)
+
+
+def _stays(module: ir.Module, choice: str, place: SourceLocation | None, reasons: list[tuple[str, NoLoop]]) -> None:
+    """A product that no loop instruction can do.
+
+    Raises:
+        UnsupportedOperation: if loops were asked for.
+    """
+    first = reasons[0][1]
+    if choice == LOOPS:
+        text = "; ".join(f"{name} cannot do this product: {reason}" for name, reason in reasons)
+        raise UnsupportedOperation(f"{text}.", first.place or place)
+    add_remark(module, place, f"this product stays in primitive instructions: {'; '.join(str(r) for _, r in reasons)}")
 
 
 def _is_product(op: ir.Operation) -> bool:
@@ -142,6 +165,7 @@ class _Loop:
         self.config = config
         self.place = location_of(product)
         self.sum = summed_product(product)
+        self.products = [product.operation]
         products = [op for op in nested(kernel.operation) if op.name == "linalg.matmul"]
         self.modes = any(any(transposes(op)) or OUTPUT_STATIONARY in op.attributes for op in products)
         tiles = tuple(-(-size // config.dim) for size in self.sum.shape)
@@ -302,7 +326,8 @@ class _Loop:
         a_stride, b_stride = load(0, s.a), load(1, s.b)
         d_stride = load(2, s.initial) if s.initial else 0
         c_stride = quantity(s.result.row_stride)
-        relu = self._configure_store(e.mul(c_stride, s.result.element_bytes))
+        scale, relu = requantisation(e, s.requantise)
+        e.config_st(dram_stride=e.mul(c_stride, s.result.element_bytes), acc_scale=scale, activation=int(relu))
         pads = {"pad_i": e.sub(e.mul(i, dim), rows), "pad_j": e.sub(e.mul(j, dim), columns), "pad_k": 0}
         e.instruction("loop_ws_config_bounds", **pads, i=i, j=j, k=e.div(depth, dim))
         e.instruction("loop_ws_config_addrs_ab", a=address(s.a), b=address(s.b))
@@ -325,17 +350,6 @@ class _Loop:
                 with ir.InsertionPoint(block):
                     loop(accumulate)
                     scf.YieldOp([])
-
-    def _configure_store(self, stride: Quantity) -> bool:
-        """Set how the sum leaves, by its requantisation if there is one; returns whether negative values become 0."""
-        scale, relu = IDENTITY, False
-        if self.sum.requantise:
-            op = self.sum.requantise.operation
-            relu = ir.StringAttr(ir.DictAttr(op.attributes[REQUANTISE])["activation"]).value == "relu"
-            product = next((o for o in op.regions[0].blocks[0].operations if o.operation.name == "arith.mulf"), None)
-            scale = IDENTITY if product is None else self.e.float_bits(product.operation.operands[1])
-        self.e.config_st(dram_stride=stride, acc_scale=scale, activation=int(relu))
-        return relu
 
 
 def _is_view_on_chip(value: ir.Value) -> bool:

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from baco import isa
 from baco.dialects.mlir import DYNAMIC, ir
 from baco.lowering.block_loads import nested
 from baco.lowering.blocks_to_linalg import OUTPUT_STATIONARY, REQUANTISE
-from baco.lowering.emit import Quantity
+from baco.lowering.emit import Emitter, Quantity
 from baco.lowering.errors import SourceLocation
 from baco.lowering.passes import location_of
 from baco.lowering.place_in_memories import allocations
@@ -232,6 +233,16 @@ class SumFinder:
         if self.loop and self.loop.operation in users:
             raise self.refusal("its sum is used inside the loop too")
         return once(users)
+
+
+def requantisation(e: Emitter, requantise: ir.OpView | None) -> tuple[Quantity, bool]:
+    """The bits of the scale that a sum leaves with, and whether negative values become 0."""
+    if requantise is None:
+        return isa.float_bits(1.0), False
+    op = requantise.operation
+    relu = ir.StringAttr(ir.DictAttr(op.attributes[REQUANTISE])["activation"]).value == "relu"
+    product = next((o for o in op.regions[0].blocks[0].operations if o.operation.name == "arith.mulf"), None)
+    return isa.float_bits(1.0) if product is None else e.float_bits(product.operation.operands[1]), relu
 
 
 # Uses ------------------------------------------------------------------------------------------------------------------------------
