@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from lax_streams import stream
 from riscv_programs import assemble
 from spike_runs import compare, found
 
@@ -228,3 +229,35 @@ def _random_command(rng: np.random.Generator) -> Command:
     if "dram" in values:
         values["dram"] = BASE + 4096
     return encode(instruction.name, **values)
+
+
+def _compare_lax_streams(seeds: range) -> None:
+    for seed in seeds:
+        config = GemminiConfig(dim=(4, 8, 16)[seed % 3])
+        if not found(config.dim):
+            pytest.skip(f"no Spike for DIM {config.dim}")
+        compare(stream(config, np.random.default_rng(seed)), config, seed)
+
+
+def test_streams_that_break_rules_do_the_same_on_spike() -> None:
+    _compare_lax_streams(range(6))
+
+
+@pytest.mark.long
+def test_many_streams_that_break_rules_do_the_same_on_spike() -> None:
+    _compare_lax_streams(range(6, 600))
+
+
+def test_random_streams_break_most_rules() -> None:
+    """So that the comparison above means something."""
+    broken = set()
+    for seed in range(60):
+        machine = Accelerator(SMALL, np.zeros(1 << 15, np.uint8), BASE, strict=True)
+        for name, fields in stream(SMALL, np.random.default_rng(seed)):
+            try:
+                machine.execute(encode(name, **fields))
+            except SimulationFault as fault:
+                broken.add(fault.rule and fault.rule.name)
+    expected = {"block_stride", "compute_without_preload", "large_scale", "move_size", "normalisation", "operand_size", "pool_size"}
+    expected |= {"output_stationary_shift", "output_stationary_stride", "relu_order", "rows_beyond_a", "weights_overwritten"}
+    assert expected <= broken
