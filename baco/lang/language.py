@@ -465,6 +465,6 @@ class gemmini:
         has (rows + 2 * padding - size) // stride + 1 rows of pixels, and so for columns. `stride` is `size` if not given, `padding` one
         number or one for rows and one for columns. Pixels outside the image count as 0, as in the hardware: what a maximum over
         activations after a ReLU wants. Window, stride and padding go up to 3, rows and columns to 255: higher images are pooled in bands of
-        whole rows that overlap; strips of wider ones are no rows of a matrix, and the host core rearranges them. Blocks that were loaded, or
-        requantised, are pooled by the store; others on the host core.
+        whole rows that overlap; strips of wider ones are no rows of a matrix, and the host core rearranges them. Blocks that were loaded,
+        or requantised, are pooled by the store; others on the host core.
         """
