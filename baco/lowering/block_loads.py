@@ -251,7 +251,7 @@ def clone_slice(load: BlockLoad, values: dict[ir.Value, ir.Value], target: ir.Va
 
 def move_freely(view: ir.Operation) -> None:
     """Make the type of a view of a ring's slot say that its offset is known only at run time, and those of the views of it."""
-    if is_on_chip(view.operands[0]):
+    if is_on_chip(view.operands[0]) and ir.MemRefType(view.operands[0].type).get_strides_and_offset()[1] == DYNAMIC:
         type_ = ir.MemRefType(view.results[0].type)
         strides, _ = type_.get_strides_and_offset()
         view.results[0].set_type(ir.MemRefType.get(type_.shape, type_.element_type, ir.StridedLayoutAttr.get(DYNAMIC, strides)))

@@ -109,6 +109,29 @@ def test_loads_stay_over_the_innermost_axes_that_do_not_change_them(order: tuple
 
 
 @baco.jit
+def rows(a, b, c, M, N, K, B: bl.constexpr, DEPTH: bl.constexpr):
+    i = bl.program_id(0)
+    for j in range(0, N, B):
+        acc = bl.zeros((B, B), dtype=bl.int32)
+        for k in range(0, DEPTH if DEPTH else K, B):
+            x = bl.make_block_ptr(a, (M, K), (K, 1), (i * B, k), (B, B), (1, 0))
+            y = bl.make_block_ptr(b, (K, N), (N, 1), (k, j), (B, B), (1, 0))
+            acc += bl.dot(bl.load(x, boundary_check=(0, 1)), bl.load(y, boundary_check=(0, 1)))
+        bl.store(bl.make_block_ptr(c, (M, N), (N, 1), (i * B, j), (B, B), (1, 0)), acc, boundary_check=(0, 1))
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+@pytest.mark.parametrize(("depth", "known"), [(40, False), (40, True), (10, True)], ids=["unknown", "known", "one block, cut short"])
+def test_loops_of_a_kernel_are_as_good_as_axes(depth: int, known: bool, stages: int) -> None:
+    """Left blocks stay while the kernel goes along its columns, and all right blocks from one row of blocks to the next."""
+    rng = np.random.default_rng(0)
+    a, b, c = int8(rng, 40, depth), int8(rng, depth, 50), np.zeros((40, 50), np.int32)
+    read = rows[3,](a, b, c, 40, 50, depth, B=16, DEPTH=depth if known else 0, num_stages=stages).counters.dram_bytes_read
+    assert (c == product(a, b)).all()
+    assert read == a.nbytes + b.nbytes
+
+
+@baco.jit
 def add_bias(x, bias, y, n, B: bl.constexpr):
     i, j = bl.program_id(0), bl.program_id(1)
     block = bl.load(bl.make_block_ptr(bias, (B, n), (n, 1), (0, j * B), (B, B), (1, 0)))
