@@ -170,16 +170,18 @@ def tabulate(
     halo: str = "reload",
     latency: str = "shared",
     table: EnergyTable = TABLE_6_3,
+    memory_side: int | None = None,
 ) -> tuple[Table, int]:
     """The undominated candidates with tile sizes out of `sizes`, and how many were scored.
 
     One dimension's axis each, so that figures that depend on few dimensions are computed on few numbers; in parts where there are many.
+    With `memory_side`, a smaller one, memories and area are those of an array of that side: for a bound on all sides from there to `side`.
     """
     orders, parts, scored = level3_orders(halo), [], 0
     for piece in pieces(sizes):
-        figures, choices = score_all(problem, piece, side, space, halo=halo, latency=latency, table=table)
+        figures, choices = score_all(problem, piece, side, space, memory_side=memory_side, halo=halo, latency=latency, table=table)
         scored += len(figures)
-        keep = np.flatnonzero(limits.holds(side, figures[:, ACCUMULATOR_KIB], figures[:, SCRATCHPAD_KIB]))
+        keep = np.flatnonzero(limits.holds(memory_side or side, figures[:, ACCUMULATOR_KIB], figures[:, SCRATCHPAD_KIB]))
         keep = keep[undominated(figures[keep])]
         parts.append(Table(figures[keep], choices(keep), orders))
     if len(parts) == 1:
@@ -201,13 +203,20 @@ def pieces(sizes: dict[str, list[int]]) -> Iterator[dict[str, list[int]]]:
 
 
 def score_all(
-    problem: Problem, sizes: dict[str, list[int]], side: int, space: Space, *, columns: int | None = None, **options: Any
+    problem: Problem,
+    sizes: dict[str, list[int]],
+    side: int,
+    space: Space,
+    *,
+    columns: int | None = None,
+    memory_side: int | None = None,
+    **options: Any,
 ) -> tuple[NDArray[np.float64], Callable[[NDArray[np.int64]], NDArray[np.int64]]]:
     """Figures (candidates, 6) of every tile out of `sizes` in every order, and a function from row numbers to choices (rows, 10)."""
     axes = np.ix_(*(np.array(sizes[d], dtype=np.int64) for d in DIMENSIONS))
     s_c = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("C")])
     s_k = np.vectorize(lambda t: spatial(t, side if columns is None else columns))(axes[DIMENSIONS.index("K")])
-    figures = score(problem, axes, s_c, s_k, side, space, columns=columns, **options)
+    figures = score(problem, axes, s_c, s_k, side, space, columns=memory_side or columns, **options)
     tiles = figures.shape[1]
 
     def choices(rows: NDArray[np.int64]) -> NDArray[np.int64]:

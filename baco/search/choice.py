@@ -10,7 +10,6 @@ of its smallest capacities and allowing what fits its largest. What is skipped i
 
 from __future__ import annotations
 
-import copy
 import heapq
 import itertools
 from collections.abc import Callable, Sequence
@@ -159,12 +158,6 @@ class Combination:
         column = self.prices.accumulator_per_kib_per_column * accumulator_kib / self.side
         energy = self.figures[..., FIXED] + self.figures[..., ACCUMULATOR] * column
         return energy + self.figures[..., SCRATCHPAD] * (self.prices.scratchpad_per_kib * scratchpad_kib), self.figures[..., LATENCY]
-
-    def judged_by(self, goal: Goal) -> Combination:
-        """The same candidates for another goal."""
-        other = copy.copy(self)
-        other.goal = goal
-        return other
 
     def fits(self, accumulator_kib: float, scratchpad_kib: float) -> NDArray[np.bool_]:
         return (self.figures[..., ACCUMULATOR_KIB] <= accumulator_kib) & (self.figures[..., SCRATCHPAD_KIB] <= scratchpad_kib)

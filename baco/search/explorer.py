@@ -281,8 +281,13 @@ def _enumerate(search: Search) -> None:
         search.method.append(
             f"{'every tile' if whole else 'tiles near those'} on sides {', '.join(map(str, scored))} combined by branch and bound"
         )
+    if whole and search.rules.halo == "reload":
+        for least_side, most_side in search.space.gaps(search.limits):
+            bound = _bound_between(search, least_side, most_side)
+            whole &= bound is not None
+            bounds.append(bound or 0.0)
     # The orders tried are shown to be enough for halo `reload` only.
-    proved = whole and search.rules.halo == "reload" and search.space.complete(search.limits)
+    proved = whole and search.rules.halo == "reload"
     search.bound = min([*bounds, search.best_value]) if proved else None
 
 
@@ -299,6 +304,28 @@ def _enumerate_side(search: Search, side: int, menus: list[dict[str, list[int]]]
         search.tell("enumeration", fraction, f"side {side}")
 
     return search.combination(side).best(search.best_value, improved)[1]
+
+
+def _bound_between(search: Search, least_side: int, most_side: int) -> float | None:
+    """A lower bound on all arrays of a range of sides; None where the budget does not reach.
+
+    It is the best of a machine that none of them is better than: elements and bandwidth of the largest, area and memories of the least.
+    """
+    floor = _floor(search.network, most_side, search.rules)
+    if floor >= search.best_value * (1 - GAP):
+        return floor
+    menus, complete = _menus(search, max(search.budget - search.samples, 0))
+    if menus is None or not complete:
+        return None
+    tables = []
+    for layer, menu in zip(search.network.layers, menus, strict=True):
+        found, scored = tabulate(layer.problem, menu, most_side, search.space, search.limits, **search.rules.model, memory_side=least_side)
+        tables.append(found)
+        search.samples += scored
+        search.tell("bound", 1.0, f"sides {least_side} to {most_side}, {layer.name}")
+    counts = [layer.count for layer in search.network.layers]
+    relaxed = Combination(tables, counts, least_side, search.limits, search.rules.table, search.rules.goal)
+    return relaxed.best(search.best_value)[1] * (1 - search.space.bound_slack(least_side, search.rules.table))
 
 
 def _polish(search: Search) -> None:

@@ -47,16 +47,8 @@ class Goal:
             raise InvalidSearch("objective", f"must be one of {', '.join([*UNITS, PARETO])}, but is {self.objective!r}.")
 
     @property
-    def unit(self) -> str:
-        return UNITS[self.objective]
-
-    @property
     def name(self) -> str:
         return NAMES[self.objective]
-
-    @property
-    def limited(self) -> bool:
-        return self.max_cycles < math.inf or self.max_power < math.inf
 
     def value(self, energy: Any, latency: Any) -> Any:
         """The figure to make small, of totals or arrays of them."""

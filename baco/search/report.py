@@ -15,7 +15,7 @@ from baco.search.progress import Event, Progress
 from baco.search.realise import Realised
 from baco.search.result import ExploreResult, NetworkResult
 
-PHASES = {"descent": "gradient descent", "enumeration": "enumeration", "front": "Pareto front", "done": "done"}
+PHASES = {"descent": "gradient descent", "enumeration": "enumeration", "bound": "bound", "front": "Pareto front", "done": "done"}
 
 
 @contextmanager

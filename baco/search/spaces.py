@@ -9,6 +9,7 @@ A capacity here is a float in KiB; all functions take NumPy arrays as well as nu
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -134,9 +135,9 @@ class Space:
         """Least scratchpad that holds weight and input tiles, given in words and in rows."""
         raise NotImplementedError
 
-    def complete(self, limits: Limits) -> bool:
-        """Whether no array left out of :meth:`sides` can be better, but for :meth:`bound_slack`."""
-        return True
+    def gaps(self, limits: Limits) -> list[tuple[int, int]]:
+        """Ranges (least, most) of sides that are left out of :meth:`sides` and might be better by more than :meth:`bound_slack`."""
+        return []
 
     def bound_slack(self, side: int, table: EnergyTable) -> float:
         """The part by which an array left out of :meth:`sides` could be better than one of `side`, all else equal."""
@@ -199,8 +200,8 @@ class PaperSpace(Space):
             return [largest] if largest else []
         return [largest, *(side for side in PAPER_SIDES if side < largest)] if largest else []
 
-    def complete(self, limits: Limits) -> bool:
-        return limits.largest_is_best
+    def gaps(self, limits: Limits) -> list[tuple[int, int]]:
+        return [(below + 1, side - 1) for side, below in itertools.pairwise(self.sides(limits)) if side - below > 1]
 
     def bound_slack(self, side: int, table: EnergyTable) -> float:
         """Rounding to whole KiB costs less than 1 KiB over `side` columns, and that only in the accumulator's energy."""

@@ -13,11 +13,13 @@ from small import NETWORK
 
 from baco.perfmodel import AreaTable, Constants, EnergyTable
 from baco.search import InvalidSearch, NoDesign, explore, load
-from baco.search.candidates import Design, Table
+from baco.search.candidates import Design, Table, divisors, tabulate
 from baco.search.choice import Combination, least
 from baco.search.goals import UNITS, Goal
 from baco.search.pareto import undominated_designs
 from baco.search.spaces import GemminiSpace, Limits, PaperSpace
+from baco.workload import Problem
+from baco.workloads import Layer, Network
 
 numbers = st.integers(1, 50)
 layers_of_points = st.lists(st.lists(st.tuples(numbers, numbers), min_size=4, max_size=4), min_size=1, max_size=4)
@@ -97,6 +99,23 @@ def test_a_limit_costs_and_a_looser_one_costs_no_more(free):
     assert tight.bound is None or tight.bound <= tight.edp
 
 
+TWO = Network("two", (Layer(Problem(R=3, S=3, P=8, Q=4, C=10, K=12, name="conv"), 2), Layer(Problem.gemm(6, 15, 14, name="product"), 1)))
+
+
+@pytest.mark.parametrize("limits", [{"max_sram_kib": 3}, {"max_area_mm2": 0.03}, {"max_accumulator_kib": 1, "max_power_mw": 300}])
+def test_a_limited_bound_holds_for_every_side(limits):
+    result = explore(TWO, space="paper", budget=400_000, max_dim=14, **limits)
+    assert result.bound is not None and result.bound <= result.value
+    space, kept = PaperSpace(), Limits(max_dim=14, **limits)
+    goal = Goal(max_power=limits.get("max_power_mw", math.inf))
+    best = math.inf
+    for side in range(1, kept.largest_side + 1):
+        tables = [tabulate(n.problem, {d: divisors(size) for d, size in n.problem.sizes.items()}, side, space, kept)[0] for n in TWO.layers]
+        found, _ = Combination(tables, [2, 1], side, kept, goal=goal).best(gap=0.0)
+        best = min(best, found.value if found else math.inf)
+    assert result.bound <= best * (1 + 1e-9)
+
+
 def test_each_objective_is_best_at_its_own(free):
     frugal, fast = explored(objective="energy"), explored(objective="latency")
     assert frugal.design.energy_uj <= min(free.design.energy_uj, fast.design.energy_uj) * (1 + 1e-3)
@@ -138,7 +157,8 @@ def test_sides_leave_room_for_the_limits():
     assert GemminiSpace().sides(Limits(max_pes=300)) == [16, 8, 4, 2]
     assert PaperSpace().sides(Limits(max_pes=300)) == [17]
     assert PaperSpace().sides(Limits(max_pes=300, max_sram_kib=4))[:3] == [17, 16, 12]
-    assert PaperSpace().complete(Limits(max_pes=300)) and not PaperSpace().complete(Limits(max_area_mm2=1))
+    assert PaperSpace().gaps(Limits(max_pes=300)) == GemminiSpace().gaps(Limits(max_area_mm2=1)) == []
+    assert PaperSpace().gaps(Limits(max_dim=17, max_sram_kib=4)) == [(13, 15), (9, 11), (7, 7), (5, 5), (3, 3)]
     assert Limits(max_area_mm2=0.1).largest_side == math.isqrt(int(0.1e6 / 453.125))
 
 
