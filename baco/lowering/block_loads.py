@@ -218,18 +218,19 @@ def is_inside(op: ir.Operation, body: ir.Block) -> bool:
     return False
 
 
-def check_order(loop: ir.OpView, sources: set[ir.Value]) -> None:
-    """Nothing in the loop may change what is loaded, or wait for the accelerator.
+def check_order(scope: ir.OpView, sources: set[ir.Value]) -> None:
+    """Nothing in a loop, or in the kernel, may change what is loaded, or wait for the accelerator.
 
     Two arguments are taken to be different arrays here, as everywhere: the hardware orders no load after a store either.
     """
-    for op in nested(loop.operation):
+    name = "kernel" if scope.operation.name == "func.func" else "loop"
+    for op in nested(scope.operation):
         if HOST in op.attributes or op.name in ("memref.load", "memref.store", "instgem.fence", "func.call"):
-            raise CannotMove("the host core works in the same loop, and waits for the accelerator there")
-        if op.name == "instgem.loop_ws":
-            raise CannotMove("a loop instruction in the same loop chooses its own rows")
+            raise CannotMove(f"the host core works in the same {name}, and waits for the accelerator there")
+        if op.name in ("instgem.loop_ws", "instgem.loop_conv_ws"):
+            raise CannotMove(f"a loop instruction in the same {name} chooses its own rows")
         if op.name == "memref.copy" and not is_on_chip(op.operands[1]) and root(op.operands[1]) in sources:
-            raise CannotMove("the loop stores to the array it loads from")
+            raise CannotMove(f"the {name} stores to the array it loads from")
 
 
 def is_changed(block: ir.Value, steps: list[ir.Operation]) -> bool:
