@@ -47,6 +47,8 @@ def test_every_stage_and_a_description(tmp_path, capsys) -> None:
 def test_one_stage(tmp_path, capsys) -> None:
     assert compile_(MATMUL, "--signature", SIGNATURE, "--emit", "baco", "--hardware", "gemmini-default") == 0
     assert '"baco.dot"' in capsys.readouterr().out
+    assert compile_(MATMUL, "--signature", SIGNATURE, "--emit", "instgem", "--instructions", "loops") == 0
+    assert '"instgem.loop_ws"' in capsys.readouterr().out
     assert compile_("--list-stages") == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(aot.STAGES)
 
