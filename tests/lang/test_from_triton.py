@@ -61,6 +61,19 @@ def test_matmul_through_descriptors(backend) -> None:
     np.testing.assert_array_equal(c.numpy(), product(a.numpy(), b.numpy()))
 
 
+def test_masked_loads_run_ahead() -> None:
+    """Three copies of what the loop loads and two of what it stores; the same result and the same words moved."""
+    a, b, kernel, traffic = int8(rng, 37, 40), int8(rng, 40, 21), baco.from_triton(tk.masked_matmul_kernel), []
+    for stages, scratchpad, accumulator in ((1, 32, 16), (3, 96, 32)):
+        c = np.zeros((37, 21), np.int32)
+        arguments = (a, b, c, 37, 21, 40, 16, 16, 16)
+        traffic.append(kernel[(3, 2)](*arguments, num_stages=stages).counters.traffic)
+        np.testing.assert_array_equal(c, product(a, b))
+        needed = kernel.warmup(*arguments, num_stages=stages).requirements
+        assert (needed.scratchpad_rows, needed.accumulator_rows) == (scratchpad, accumulator)
+    assert traffic[0].differences(traffic[1]) == []
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_returns_while_loops_and_carried_pointers(backend) -> None:
     x, y = rng.integers(-9, 9, 20).astype(np.int32), np.full(32, 99, np.int32)

@@ -87,6 +87,21 @@ def descriptor_kernel(a_ptr, b_ptr, c_ptr, M, N, K, BLOCK_SIZE_M: tl.constexpr, 
 
 
 @triton.jit
+def masked_matmul_kernel(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    row, column, depth = tl.program_id(0) * BM + tl.arange(0, BM), tl.program_id(1) * BN + tl.arange(0, BN), tl.arange(0, BK)
+    a_ptrs = a + row[:, None] * K + depth[None, :]
+    b_ptrs = b + depth[:, None] * N + column[None, :]
+    accumulator = tl.zeros((BM, BN), dtype=tl.int32)
+    for k in range(0, K, BK):
+        left = tl.load(a_ptrs, mask=(row[:, None] < M) & (depth[None, :] < K - k), other=0)
+        right = tl.load(b_ptrs, mask=(depth[:, None] < K - k) & (column[None, :] < N), other=0)
+        accumulator = tl.dot(left, right, accumulator)
+        a_ptrs += BK
+        b_ptrs += BK * N
+    tl.store(c + row[:, None] * N + column[None, :], accumulator, mask=(row[:, None] < M) & (column[None, :] < N))
+
+
+@triton.jit
 def control_kernel(x_ptr, y_ptr, n, stride, BLOCK_SIZE: tl.constexpr):
     pid = tl.program_id(0)
     if pid > 1:
