@@ -146,3 +146,23 @@ def test_slots_in_flight_differ() -> None:
     after(RING.format(after="%fill, %use"), "verify-stage")
     with pytest.raises(BrokenInvariant, match="fills the slot that its own iteration uses"):
         after(RING.format(after="%fill, %fill"), "verify-stage")
+    with pytest.raises(BrokenInvariant, match="an iteration uses the slot that the one before it used"):
+        after(RING.format(after="%use, %fill"), "verify-stage")
+    with pytest.raises(BrokenInvariant, match="a block has 2 slots, of which this is none"):
+        after(
+            RING.format(after="%fill, %use").replace("%fill = %c1)", "%fill = %two)").replace("%ring =", NEXT + "%ring ="), "verify-stage"
+        )
+
+
+NEXT = "%two = arith.constant 2 : index\n  "
+
+
+def test_slots_in_flight_differ_through_a_nest() -> None:
+    """The inner loop goes on where it ended; the fault shows only if its first slots are found outside."""
+    inner = RING.replace("iter_args(%use = %c0, %fill = %c1)", "iter_args(%use = %u, %fill = %f)")
+    head, tail = inner.split("  %r:2 = scf.for")
+    nest = f"{head}  %q:2 = scf.for %o = %c0 to %n step %c1 iter_args(%u = %c0, %f = %c1) -> (index, index) {{{{\n  %r:2 = scf.for{tail}"
+    nest = nest.replace("  return", "  scf.yield %r#0, %r#1 : index, index\n  }}\n  return")
+    after(nest.format(after="%fill, %use"), "verify-stage")
+    with pytest.raises(BrokenInvariant, match="fills the slot that its own iteration uses"):
+        after(nest.format(after="%fill, %fill"), "verify-stage")
