@@ -35,7 +35,9 @@ def shape_of(shape: object, what: str, most: int = 3) -> tuple[int, ...]:
     size = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,) if isinstance(shape, int) else shape
     ok = isinstance(size, tuple) and 1 <= len(size) <= most and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in size)
     number = {3: "three", 5: "five"}[most]
-    require(ok, f"{what} must be one to {number} positive compile-time integers, not {shape!r}; declare block sizes as bl.constexpr.")
+    require(
+        ok, f"{what} must be one to {number} positive compile-time integers, not {describe(shape)}; declare block sizes as bl.constexpr."
+    )
     count = math.prod(size)
     require(count <= MOST_ELEMENTS, f"{what} is {count} elements; a block has at most {MOST_ELEMENTS}.")
     return size

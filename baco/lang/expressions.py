@@ -129,9 +129,10 @@ class ExpressionReader:
         """What an error is raised from: nothing, so that a person sees the kernel's line alone, unless they work on the compiler."""
         return error if knobs.front_end_debugging.value else None
 
-    def unsupported(self, node: ast.AST, what: str = "") -> UnsupportedLanguageConstruct:
+    def unsupported(self, node: ast.AST, what: str = "", remedy: str = "") -> UnsupportedLanguageConstruct:
+        """The error for syntax that kernels do not have, and what to write instead."""
         kind = type(node).__name__
-        remedy = _REMEDY.get(kind, "")
+        remedy = remedy or _REMEDY.get(kind, "")
         return UnsupportedLanguageConstruct(
             f"{what or f'Python {kind}'} is not part of the kernel language{'; ' + remedy if remedy else '.'}", self.source.place(node)
         )
@@ -210,7 +211,8 @@ class ExpressionReader:
             try:
                 return getattr(owner, node.attr)
             except AttributeError as error:
-                raise SemanticError(str(error) if "because" in str(error) else f"{owner.__name__} has no {node.attr!r}.") from None
+                mine = owner is language or "because" in str(error)
+                raise SemanticError(str(error) if mine else f"{owner.__name__} has no {node.attr!r}.") from None
         raise SemanticError(f"a {describe(owner)} has no attribute {node.attr!r}.")
 
     def _eval_Subscript(self, node: ast.Subscript) -> object:
@@ -246,7 +248,7 @@ class ExpressionReader:
     def _eval_BoolOp(self, node: ast.BoolOp) -> object:
         values = [self.expression(v) for v in node.values]
         if any(isinstance(v, (Block, Product)) for v in values):
-            raise self.unsupported(node, "`and` or `or` on blocks; use & and |")
+            raise self.unsupported(node, "`and` or `or` on blocks", "use & and |.")
         if not any(isinstance(v, Scalar) for v in values):
             return all(values) if isinstance(node.op, ast.And) else any(values)
         truths = [semantic.cast(v, BY_NAME["int1"]) for v in values]
@@ -291,9 +293,10 @@ class ExpressionReader:
 
     def _callable(self, value: object) -> object:
         """An argument of a builtin: another kernel function becomes one that reads it in place of the builtin's call."""
-        if not isinstance(getattr(value, "source", None), KernelSource):
-            return value
-        return lambda *arguments: self._device_call(value, list(arguments), {})
+        if isinstance(getattr(value, "source", None), KernelSource):
+            return lambda *arguments: self._device_call(value, list(arguments), {})
+        name = getattr(value, BUILTIN, None)
+        return value if name is None else lambda *arguments: _call(semantic.meaning(name), *arguments)
 
     def _callables(self, keywords: Mapping[str, object]) -> dict[str, object]:
         return {name: self._callable(value) for name, value in keywords.items()}

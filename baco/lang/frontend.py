@@ -176,7 +176,7 @@ class _Reader(ExpressionReader):
     def _do_If(self, node: ast.If) -> None:
         condition = self.expression(node.test)
         if isinstance(condition, Block):
-            raise self.unsupported(node, "`if` on a block; use bl.where")
+            raise self.unsupported(node, "`if` on a block", "use bl.where.")
         if not isinstance(condition, Scalar):
             self.statements(node.body if condition else node.orelse)
             return

@@ -5,6 +5,7 @@ Shapes, reductions with a function, scans and sorting are compositions, so that 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -308,7 +309,7 @@ def _combined(name: str, combine: Combine, left: Blocks, right: Blocks) -> Block
 
 
 def _inputs(name: str, input: object, combine: object) -> Blocks:
-    require(callable(combine), f"bl.{name} combines by a @baco.jit function, not by a {describe(combine)}.")
+    require(inspect.isfunction(combine), f"bl.{name} combines by a @baco.jit function, not by a {describe(combine)}.")
     parts = tuple(map(as_block, input)) if isinstance(input, (tuple, list)) else (as_block(input),)
     require(len({p.shape for p in parts}) == 1, f"the blocks of bl.{name} must have one shape, not {', '.join(map(describe, parts))}.")
     return parts
@@ -422,6 +423,8 @@ def _atomic(kind: str, pointer: object, val: object, mask: object, compared: obj
 def _spread_to(target: PointerBlock, value: object, what: str) -> Block:
     """A value for each address, of the type that is there."""
     there = as_block(value) if isinstance(value, (Block, Product)) else materialise(value, what)
+    fits = common_shape(getattr(there, "shape", ()), target.shape) == target.shape
+    require(fits, f"{what} is a {describe(there)}, which does not go through a {describe(target)}.")
     return arithmetic.spread(cast(there, target.dtype), target.shape)
 
 

@@ -107,7 +107,9 @@ class Interpreter:
         except OutOfBounds as error:
             raise InterpreterError(str(error), self.instance, self._place(error.__traceback__)) from None
         except Exception as error:
-            raise InterpreterError(f"{type(error).__name__}: {error}.", self.instance, self._place(error.__traceback__)) from error
+            raise InterpreterError(
+                f"{type(error).__name__}: {str(error).rstrip('.')}.", self.instance, self._place(error.__traceback__)
+            ) from error
 
     def _place(self, trace: TracebackType | None) -> SourceLocation | None:
         """The innermost line of kernel code in a traceback."""

@@ -68,6 +68,9 @@ class Block:
 
     __str__ = __repr__
 
+    def __format__(self, form: str) -> str:
+        return format(str(self) if self.shape else self.data.item(), form)
+
     def __bool__(self) -> bool:
         if self.shape:
             raise SemanticError(f"a {describe(self)} is not one condition; choose elements with bl.where, combine them with & and |.")

@@ -232,6 +232,8 @@ def mask_of(mask: object, shape: tuple[int, ...]) -> ir.Value:
     """A mask as a block of truths."""
     truth = materialise(True) if mask is None else mask
     truth = as_block(truth) if isinstance(truth, Block) else materialise(truth, "mask")
+    fits = common_shape(getattr(truth, "shape", ()), shape) == shape
+    require(fits, f"mask is a {describe(truth)}, which does not have the shape {' x '.join(map(str, shape))}.")
     return spread(cast(truth, int1), shape).value
 
 
