@@ -229,6 +229,8 @@ bool compute(struct gemmini *m, struct operand a, struct operand bd, bool preloa
           "A is garbage but B is not, so the output-stationary sums become undefined; give A or make B garbage.");
     if (!check_operand(m, "A", a, m->a_stride, m->transpose_a)) return false;
     if (!check_operand(m, ws ? "D" : "B", bd, 1, !ws && m->transpose_b)) return false;
+    /* Spike also reads the rows of an operand that it then takes transposed, though it uses nothing of them. */
+    if (!ws && m->transpose_b && !check_operand(m, "B", bd, 1, false)) return false;
     /* Strides and transposes may have changed since the preload was checked. */
     if (preloaded && !check_operand(m, ws ? "B" : "D", m->preload_bd, 1, ws && m->transpose_b)) return false;
     if (!check_result(m, result)) return false;

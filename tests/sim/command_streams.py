@@ -188,7 +188,10 @@ class Generator:
 
     def _operand(self, name: str, stride: int, transposed: int, garbage: bool) -> dict[str, int]:
         rows, columns = self.int(1, self.dim), self.int(1, self.dim)
-        address = GARBAGE if garbage else self._row(False, stride * ((columns if transposed else rows) - 1))
+        taken = columns if transposed else rows
+        if transposed and not self.ws and name == "bd":
+            taken = max(rows, columns)  # Spike reads its rows as they lie, too
+        address = GARBAGE if garbage else self._row(False, stride * (taken - 1))
         return {name: address, f"{name}_rows": rows, f"{name}_cols": columns}
 
     def compute(self) -> None:

@@ -9,13 +9,14 @@ from command_streams import streams
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from loop_streams import loop_streams
-from riscv_programs import assemble
+from riscv_programs import assemble, command_program
 from spike_runs import compare, compare_many, found
 from test_run import COPY, COPY_PARAMETERS, copy_arguments
 
 from baco.hardware import GemminiConfig
+from baco.isa import GARBAGE
 from baco.sim import Limits, Parameter, Program, ProgramError, run
-from baco.sim.errors import HostFault, LimitReached
+from baco.sim.errors import HostFault, LimitReached, LocalAddressFault
 
 DIMS = (4, 8, 16, 32)
 
@@ -131,6 +132,20 @@ def test_programs_that_do_not_end_on_spike() -> None:
     beyond += "  li a0, 0\n  li a1, 0x0010001000ffffff\n  .insn r CUSTOM_3, 3, 2, x0, a0, a1\n  li a0, 0\n"
     with pytest.raises(HostFault, match=r"Spike stopped with status .*range_check"):
         run(Program(assemble(beyond)), GemminiConfig(), [], backend="spike")
+
+
+def test_rows_of_a_transposed_operand_that_only_spike_reads() -> None:
+    need_spike(16)
+    rows = GemminiConfig().scratchpad_rows
+    start = ("config_ex", {"dataflow": 0, "transpose_a": 1, "transpose_b": 1, "a_stride": 1, "c_stride": 1})
+    preload = ("preload", {"bd": GARBAGE, "bd_rows": 16, "bd_cols": 16, "c": 0, "c_rows": 16, "c_cols": 16})
+    fields = {"a": 0, "a_rows": 16, "a_cols": 16, "bd": rows - 8, "bd_cols": 8}
+    compare([start, preload, ("compute_preloaded", {**fields, "bd_rows": 8})], GemminiConfig(), 0)
+    beyond = command_program([start, preload, ("compute_preloaded", {**fields, "bd_rows": 16})])
+    with pytest.raises(HostFault, match="range_check"):
+        run(Program(beyond), GemminiConfig(), [], backend="spike")
+    with pytest.raises(LocalAddressFault, match=f"B takes scratchpad rows {rows - 8} to {rows + 7}"):
+        run(Program(beyond), GemminiConfig(), [])
 
 
 def test_no_spike_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
