@@ -175,11 +175,17 @@ class LoopWriter(Writer):
         self._load(2, 0)  # the bias row, for every row of C
         a, b, d, c = self.at(step.input), self.weights_of(step), self.bias_of(step), self.at(step.output)
         i, j, depth = (tiles * self.config.dim for tiles in matmul_tile(m, n, k, self.config))
-        for (row, rows), (column, columns), (inner, size) in itertools.product(_chunks(m, i), _chunks(n, j), _chunks(k, depth)):
-            here = e.add(c, row * n + column) if inner + size == k else 0
-            bias = e.add(d, 4 * column) if inner == 0 else 0
-            bounds = self._bounds(rows, columns, size)
-            self._loop(bounds, e.add(a, row * k + inner), e.add(b, inner * n + column), bias, here, (k, n, 0, n), ex_accumulate=1)
+
+        def rows_of_tiles(row: Quantity, rows: int) -> None:
+            for (column, columns), (inner, size) in itertools.product(_chunks(n, j), _chunks(k, depth)):
+                here = e.add(c, e.add(e.mul(row, n), column)) if inner + size == k else 0
+                bias = e.add(d, 4 * column) if inner == 0 else 0
+                source = e.add(a, e.add(e.mul(row, k), inner))
+                self._loop(
+                    self._bounds(rows, columns, size), source, e.add(b, inner * n + column), bias, here, (k, n, 0, n), ex_accumulate=1
+                )
+
+        self.pieces(m, i, rows_of_tiles)
 
     def _start_product(self, k: int, n: int, scale: float, activation: int) -> None:
         self.e.config_ex()
@@ -210,12 +216,15 @@ class LoopWriter(Writer):
             self._load(load_id, channels, scale, shrink=1)
         j = max(size for size in _sizes(_trips(channels, self.config.dim)) if size <= self.config.accumulator_rows // 2 // self.config.dim)
         i = self.config.accumulator_rows // 2 // self.config.dim // j
-        for (row, rows), (column, columns) in itertools.product(
-            _chunks(height * width, i * self.config.dim), _chunks(channels, j * self.config.dim)
-        ):
-            bounds = (*self._bounds(rows, columns), (0, 0))
-            a, b, c = (self.at(name, row * channels + column) for name in (step.left, step.right, step.output))
-            self._loop(bounds, a, b, 0, c, (channels, channels, 0, channels), residual_add=1, activation=RELU)
+
+        def rows_of_tiles(row: Quantity, rows: int) -> None:
+            for column, columns in _chunks(channels, j * self.config.dim):
+                at = e.add(e.mul(row, channels), column)
+                a, b, c = (self.at(name, at) for name in (step.left, step.right, step.output))
+                bounds = (*self._bounds(rows, columns), (0, 0))
+                self._loop(bounds, a, b, 0, c, (channels, channels, 0, channels), residual_add=1, activation=RELU)
+
+        self.pieces(height * width, i * self.config.dim, rows_of_tiles)
 
     def _convolve(self, step: Convolution) -> None:
         p, e, tile = step.problem, self.e, convolution_tile(step, self.config)

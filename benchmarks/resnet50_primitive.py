@@ -6,13 +6,13 @@ one), the max pooling, the residual additions and the mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from resnet50_network import POOL_PADDING, POOL_SIZE, POOL_STRIDE, Addition, Average, Convolution, Network, Step
 from resnet50_program import Inference, Places, Writer, compile_network
 
 from baco import isa, workload
-from baco.dialects.mlir import arith, ir, scf
+from baco.dialects.mlir import ir
 from baco.hardware import GemminiConfig
 from baco.lowering.emit import Quantity
 from baco.lowering.layer_writer import LayerWriter
@@ -53,23 +53,6 @@ class PrimitiveWriter(Writer):
         else:
             self._convolve(step)
 
-    def _loop(self, trips: int, body: Callable[[Quantity], None]) -> None:
-        if trips == 1:
-            body(0)
-            return
-        loop = scf.ForOp(*(arith.ConstantOp(ir.IntegerType.get_signless(64), n).result for n in (0, trips, 1)))
-        with ir.InsertionPoint(loop.body):
-            body(loop.induction_variable)
-            scf.YieldOp([])
-
-    def _pieces(self, total: int, size: int, body: Callable[[Quantity, int], None]) -> None:
-        """Call `body` with start and length of consecutive pieces."""
-        whole, rest = divmod(total, size)
-        if whole:
-            self._loop(whole, lambda i: body(self.e.mul(i, size), size))
-        if rest:
-            body(whole * size, rest)
-
     def _config_ld(self, load_id: int, stride: int, block_stride: int, scale: float = 1.0, shrink: int = 0) -> None:
         fields = {"load_id": load_id, "dram_stride": stride, "block_stride": block_stride, "scale": isa.float_bits(scale)}
         self.e.instruction("config_ld", **fields, shrink=shrink, pixel_repeats=1)
@@ -104,12 +87,12 @@ class PrimitiveWriter(Writer):
             e.mvin(0, self.at(step.input, here), 0, count, pixels)
             e.mvout(e.add(start, there), 0, count, pixels)
 
-        self._loop(
+        self.loop(
             rows,
-            lambda row: self._pieces(
+            lambda row: self.pieces(
                 columns,
                 dim,
-                lambda column, pixels: self._pieces(channels, widest, lambda channel, count: copy(row, column, pixels, channel, count)),
+                lambda column, pixels: self.pieces(channels, widest, lambda channel, count: copy(row, column, pixels, channel, count)),
             ),
         )
         e.fence()
@@ -135,11 +118,11 @@ class PrimitiveWriter(Writer):
                     at = e.add(e.mul(e.add(pixel, low * width), channels), channel)
                     e.mvin(0, e.add(image, at), pixel, count, pixels)
 
-                self._pieces((high - low) * width, dim, load)
+                self.pieces((high - low) * width, dim, load)
                 e.instruction("config_st", **fields)
                 e.mvout(self.at(output, e.add(channel, first * out_width * channels)), 0, count, dim)
 
-            self._pieces(channels, dim, block)
+            self.pieces(channels, dim, block)
 
     def _add(self, step: Addition) -> None:
         """Rows of 64 elements, wherever in the image they are, added in the accumulator."""
@@ -155,7 +138,7 @@ class PrimitiveWriter(Writer):
             e.mvin(1, right, isa.ACCUMULATOR_BIT | isa.ACCUMULATE_BIT, columns, rows)
             e.mvout(output, isa.ACCUMULATOR_BIT, columns, rows)
 
-        self._pieces(height * width * channels // columns, dim, tile)
+        self.pieces(height * width * channels // columns, dim, tile)
 
     def _average(self, step: Average) -> None:
         """All pixels added up in one row of the accumulator, which the store divides."""
@@ -167,9 +150,9 @@ class PrimitiveWriter(Writer):
         def block(channel: Quantity, count: int) -> None:
             e.mvin(0, self.at(step.input, channel), isa.ACCUMULATOR_BIT, count, 1)
             sums = isa.ACCUMULATOR_BIT | isa.ACCUMULATE_BIT
-            self._loop(
+            self.loop(
                 height * width - 1, lambda n: e.mvin(0, self.at(step.input, e.add(channel, e.mul(e.add(n, 1), channels))), sums, count, 1)
             )
             e.mvout(self.at(step.output, channel), isa.ACCUMULATOR_BIT, count, 1)
 
-        self._pieces(channels, columns, block)
+        self.pieces(channels, columns, block)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from resnet50_network import Convolution, Network, Shape, Step, output_shape
 
 from baco import sim
-from baco.dialects.mlir import context, func, ir
+from baco.dialects.mlir import arith, context, func, ir, scf
 from baco.hardware import GemminiConfig
 from baco.lowering.compiled import Compiled
 from baco.lowering.emit import Emitter, Quantity
@@ -83,6 +83,24 @@ class Writer:
 
     def bias_of(self, step: Convolution) -> Quantity:
         return self.e.add(self.biases, self.places.biases[step.problem.name])
+
+    def loop(self, trips: int, body: Callable[[Quantity], None]) -> None:
+        """A loop of the host core, unless there is one trip only."""
+        if trips == 1:
+            body(0)
+            return
+        loop = scf.ForOp(*(arith.ConstantOp(ir.IntegerType.get_signless(64), n).result for n in (0, trips, 1)))
+        with ir.InsertionPoint(loop.body):
+            body(loop.induction_variable)
+            scf.YieldOp([])
+
+    def pieces(self, total: int, size: int, body: Callable[[Quantity, int], None]) -> None:
+        """Call `body` with start and length of consecutive pieces."""
+        whole, rest = divmod(total, size)
+        if whole:
+            self.loop(whole, lambda i: body(self.e.mul(i, size), size))
+        if rest:
+            body(whole * size, rest)
 
     def write(self, step: Step) -> None:
         """Emit the instructions of one step."""
