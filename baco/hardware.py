@@ -213,6 +213,27 @@ class GemminiConfig:
             full_width="#define ACC_READ_FULL_WIDTH\n" if self.full_width_stores else "",
         )
 
+    def to_chisel(self) -> str:
+        """`GemminiArrayConfig` of this machine and a Chipyard configuration that holds it, as Scala.
+
+        Goes into `generators/chipyard/src/main/scala/config/`. What it does not name is as in the generator's default configuration.
+        """
+        return _CHISEL.format(
+            dim=self.dim,
+            dataflow="WS" if self.weight_stationary_only else "BOTH",
+            both=str(not self.weight_stationary_only).lower(),
+            # Presets with one dataflow take no bias operand.
+            no_bias=str(self.weight_stationary_only).lower(),
+            scratchpad=self._capacity(self.scratchpad_bytes, self.scratchpad_rows),
+            accumulator=self._capacity(self.accumulator_bytes, self.accumulator_rows),
+            full_width=str(self.full_width_stores).lower(),
+            config=self,
+        )
+
+    def _capacity(self, total: int, rows: int) -> str:
+        """The generator counts whole KiB; smaller memories are counted in blocks of DIM rows."""
+        return f"CapacityInKilobytes({total // KIB})" if total % KIB == 0 else f"CapacityInMatrices({rows // self.dim})"
+
 
 def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
@@ -334,4 +355,46 @@ static inline int32_t baco_scale_to_int8(int32_t x, float scale) {{
 {full_width}#define HAS_FIRST_LAYER_OPTIMIZATIONS
 
 #endif // GEMMINI_PARAMS_H
+"""
+
+_CHISEL = """\
+package chipyard
+
+import gemmini.{{CapacityInKilobytes, CapacityInMatrices, Dataflow, DefaultGemminiConfig, GemminiConfigs}}
+import org.chipsalliance.cde.config.Config
+
+object BacoGemmini {{
+  val config = GemminiConfigs.defaultConfig.copy(
+    meshRows = {dim},
+    meshColumns = {dim},
+    tileRows = 1,
+    tileColumns = 1,
+    dataflow = Dataflow.{dataflow},
+    sp_capacity = {scratchpad},
+    sp_banks = {config.scratchpad_banks},
+    acc_capacity = {accumulator},
+    acc_banks = {config.accumulator_banks},
+    ld_queue_length = {config.load_queue_entries},
+    st_queue_length = {config.store_queue_entries},
+    ex_queue_length = {config.execute_queue_entries},
+    reservation_station_entries_ld = {config.reservation_station_load},
+    reservation_station_entries_st = {config.reservation_station_store},
+    reservation_station_entries_ex = {config.reservation_station_execute},
+    max_in_flight_mem_reqs = {config.dma_requests_in_flight},
+    dma_maxbytes = {config.dma_max_bytes},
+    dma_buswidth = {config.dma_bus_bits},
+    acc_read_full_width = {full_width},
+    ex_read_from_acc = {both},
+    ex_write_to_spad = {both},
+    hardcode_d_to_garbage_addr = {no_bias},
+  )
+}}
+
+class BacoGemminiRocketConfig
+    extends Config(
+      new DefaultGemminiConfig(BacoGemmini.config) ++
+        new freechips.rocketchip.rocket.WithNHugeCores(1) ++
+        new chipyard.config.WithSystemBusWidth({config.dma_bus_bits}) ++
+        new chipyard.config.AbstractConfig
+    )
 """

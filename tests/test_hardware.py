@@ -228,3 +228,24 @@ def test_machines_from_files(tmp_path: Path) -> None:
         read_hardware(str(tmp_path / "m.h"))
     with pytest.raises(InvalidHardware, match=r"none\.json cannot be read: No such file or directory\."):
         read_hardware("none.json")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_chisel_configuration_says_the_same_as_the_c_header(name: str) -> None:
+    config = preset(name)
+    fields = dict(re.findall(r"^    (\w+) = (.*),$", config.to_chisel(), re.MULTILINE))
+    header = GemminiConfig.from_params_h(config.to_params_h())
+    assert int(fields["meshRows"]) == int(fields["meshColumns"]) == header.dim
+    # The generator's formula for the rows of a bank: kb * 1024 * 8 / (banks * width in bits).
+    rows = int(fields["sp_capacity"].removeprefix("CapacityInKilobytes(")[:-1]) * 8192 // (int(fields["sp_banks"]) * header.dim * 8)
+    assert rows == header.scratchpad_bank_rows
+    assert fields["dataflow"] == ("Dataflow.WS" if config.weight_stationary_only else "Dataflow.BOTH")
+    assert fields["acc_read_full_width"] == str(header.full_width_stores).lower()
+    assert config.to_chisel().count("{") == config.to_chisel().count("}")
+
+
+def test_memories_below_a_kib_are_counted_in_blocks() -> None:
+    config = GemminiConfig(dim=2, scratchpad_bytes=64, accumulator_bytes=2048, scratchpad_banks=4)
+    fields = dict(re.findall(r"^    (\w+) = (.*),$", config.to_chisel(), re.MULTILINE))
+    assert fields["sp_capacity"] == "CapacityInMatrices(16)" and fields["acc_capacity"] == "CapacityInKilobytes(2)"
+    assert 16 * config.dim // config.scratchpad_banks == config.scratchpad_bank_rows  # the generator's formula

@@ -21,6 +21,7 @@ FORMAT = 2
 CONSTANTS = Constants()
 DESIGN_FILE = "design.json"
 PARAMS_FILE = "gemmini_params.h"
+CHISEL_FILE = "BacoGemmini.scala"
 
 
 @dataclass(frozen=True)
@@ -237,10 +238,11 @@ class ExploreResult:
         }
 
     def write(self, out: Path) -> list[Path]:
-        """Write `design.json` and, where the generator builds the machine, `gemmini_params.h` into the folder `out`."""
+        """Write `design.json` and, where the generator builds the machine, its C header and its Chisel configuration into the folder."""
         files = {DESIGN_FILE: json.dumps(self.to_dict(), indent=1) + "\n"}
         if self.design.config:
             files[PARAMS_FILE] = self.design.config.to_params_h()
+            files[CHISEL_FILE] = self.design.config.to_chisel()
         try:
             for name, text in files.items():
                 atomic_write(out / name, text)
