@@ -16,13 +16,13 @@ next and from one output row to the next. That is seen from the coefficients of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
 
 from baco.dialects.mlir import DYNAMIC, ir
 from baco.lowering.block_loads import body_of, nested
 from baco.lowering.blocks_to_linalg import OUTPUT_STATIONARY
+from baco.lowering.convolution_tiles import Border, ConvolutionSum, Pixels, known_or_same, recipe, uncast, window, without
 from baco.lowering.emit import Quantity
 from baco.lowering.passes import location_of
 from baco.lowering.polynomials import NotPolynomial, Polynomial, Quotient, bounds
@@ -47,65 +47,6 @@ _AT_LEAST = {2: (1, 0, -1), 3: (1, 0, 0), 4: (0, 1, -1), 5: (0, 1, 0)}
 """Signed comparisons (slt, sle, sgt, sge) as `operand - other operand + number >= 0`."""
 
 
-@dataclass(frozen=True)
-class Border:
-    """Where the image ends in one direction, counted in input rows or columns from the first that the tile reads.
-
-    `before` rows are outside on the near side, and after `room` rows the image ends; None where the kernel does not ask. Each is rounded
-    up after its division, and then multiplied by `scale`.
-    """
-
-    before: Quotient | None
-    room: tuple[Quotient, ...]
-    scale: int = 1
-
-
-@dataclass(frozen=True)
-class ConvolutionSum:
-    """A tile of a convolution; addresses are in elements and hold for the first position of the filter and the first output row."""
-
-    products: list[ir.Operation]
-    channels: ir.OpView | None
-    """The loop over blocks of input channels."""
-    taps: tuple[int, int]
-    """Rows and columns of the filter."""
-    counters: tuple[ir.Value, ...]
-    """Of the loops over them."""
-    stride: int
-    dilation: int
-    pixel: Polynomial
-    """Elements between neighbouring columns of the image."""
-    line: Polynomial | None
-    """Elements between its rows; None if the tile reads one."""
-    rows: Border
-    columns: Border
-    always: tuple[Polynomial, ...]
-    """What must not be negative for the tile to see the image at all."""
-    input: InDram
-    input_offset: Polynomial
-    weights: InDram
-    weight_offset: Polynomial
-    weight_channels: Polynomial
-    """Input channels that the filter has from one column to the next."""
-    depth: tuple[Polynomial, ...]
-    """The channels of a step are the least of the block's and these."""
-    limits: tuple[Polynomial, ...]
-    """Pixels that are loaded at most, apart from the image's border."""
-    requantise: ir.OpView
-    results: list[InDram]
-    result_line: Polynomial
-    """Elements between output rows; 0 if there is one."""
-    operations: list[ir.Operation]
-    blocks: list[ir.Value]
-    shape: tuple[int, int, int]
-    """Pixels of a row, output channels and input channels of the blocks."""
-
-    @property
-    def channel(self) -> ir.Value | None:
-        """The first channel of a step."""
-        return body_of(self.channels).arguments[0] if self.channels else None
-
-
 def convolution_sum(product: ir.OpView) -> ConvolutionSum:
     """The tile of a convolution that a product belongs to.
 
@@ -117,17 +58,6 @@ def convolution_sum(product: ir.OpView) -> ConvolutionSum:
         return finder.find()
     except NotPolynomial:
         raise finder.refusal("its addresses or borders do not move by fixed steps") from None
-
-
-@dataclass(frozen=True)
-class _Pixels:
-    """The load of a row of pixels."""
-
-    source: InDram
-    offset: Polynomial
-    lead: list[Quotient]
-    end: list[Quotient]
-    depth: Quantity
 
 
 class _Row(SumFinder):
@@ -216,19 +146,19 @@ class _Finder:
                 raise self.refusal("something else than one load, with zeros for what lies outside, writes one of its blocks", op)
         return copies[0], once(steps)
 
-    def _pixels(self, block: ir.Value, product: ir.Operation) -> tuple[_Pixels, list[ir.Operation]]:
+    def _pixels(self, block: ir.Value, product: ir.Operation) -> tuple[Pixels, list[ir.Operation]]:
         if block_of(block) not in (product.block, self.body):
             raise self.refusal("one of its blocks is not loaded right before it, and the instruction loads both", block.owner.operation)
         copy, steps = self._copied(block)
         far, near = copy.operands
-        (first, column), sizes = _window(far)
-        if _window(near) != ((first, column), sizes) or known_or_same(column) != 0:
+        (first, column), sizes = window(far)
+        if window(near) != ((first, column), sizes) or known_or_same(column) != 0:
             raise self.refusal("a row of pixels is not moved to where it belongs in its block", copy)
         source = self._matrix(far, sizes, copy)
         length = ir.MemRefType(block.type).shape[0]
         lead = [] if known_or_same(first) == 0 else bounds(first, length)
         end = [] if sizes[0] == length else self._end(sizes[0], first, length)
-        return _Pixels(source, Polynomial.of(source.offset), lead, end, sizes[1]), steps
+        return Pixels(source, Polynomial.of(source.offset), lead, end, sizes[1]), steps
 
     def _end(self, count: Quantity, first: Quantity, length: int) -> list[Quotient]:
         """How many rows there are up to the last that is loaded, from how many there are after the first."""
@@ -246,7 +176,7 @@ class _Finder:
         if isinstance(value, int) or isinstance(value.owner, ir.Block) or value.owner.name != "arith.subi":
             raise NotPolynomial
         end, start = value.owner.operands
-        if start != _uncast(first):
+        if start != uncast(first):
             raise NotPolynomial
         return bounds(end, length)
 
@@ -254,8 +184,8 @@ class _Finder:
         if block_of(block) != self.body:
             raise self.refusal("the weights are not loaded in the innermost loop", block.owner.operation)
         copy, steps = self._copied(block)
-        offsets, sizes = _window(copy.operands[0])
-        if any(known_or_same(o) != 0 for o in offsets) or _window(copy.operands[1]) != (offsets, sizes):
+        offsets, sizes = window(copy.operands[0])
+        if any(known_or_same(o) != 0 for o in offsets) or window(copy.operands[1]) != (offsets, sizes):
             raise self.refusal("a part of a block that does not start at its first row and column is moved", copy)
         return self._matrix(copy.operands[0], sizes, copy), sizes[0], steps
 
@@ -297,7 +227,7 @@ class _Finder:
     # Geometry ---------------------------------------------------------------------------------------------------------------------
 
     def _assemble(
-        self, rows: list[_Row], pixels: list[_Pixels], guards: list[list[Polynomial]], filters: InDram, weight_depth: Quantity
+        self, rows: list[_Row], pixels: list[Pixels], guards: list[list[Polynomial]], filters: InDram, weight_depth: Quantity
     ) -> ConvolutionSum:
         first = pixels[0]
         shape = (*ir.MemRefType(rows[0].c.type).shape, ir.MemRefType(rows[0].a.type).shape[1])
@@ -332,9 +262,9 @@ class _Finder:
             columns=columns,
             always=always,
             input=first.source,
-            input_offset=_without(first.offset, zero),
+            input_offset=without(first.offset, zero),
             weights=filters,
-            weight_offset=_without(weight_offset, zero),
+            weight_offset=without(weight_offset, zero),
             weight_channels=weight_channels,
             depth=depth,
             limits=limits,
@@ -515,7 +445,7 @@ class _Finder:
             results.append(result)
             requantises.append(requantise)
             row.out = requantise.operation.operands[1]
-        if any(str(_recipe(r)) != str(_recipe(requantises[0])) for r in requantises):
+        if any(str(recipe(r)) != str(recipe(requantises[0])) for r in requantises):
             raise self.refusal("its output rows are requantised differently")
         step = self._step([Polynomial.of(r.offset) for r in results])
         pitches = [Polynomial.of(r.row_stride) for r in results]
@@ -549,48 +479,3 @@ class _Finder:
 def once_in_order(operations: list[ir.Operation]) -> list[ir.Operation]:
     """Operations without repetitions."""
     return list(dict.fromkeys(operations))
-
-
-def known_or_same(quantity: Quantity) -> Quantity:
-    """A number where one is known."""
-    if isinstance(quantity, int):
-        return quantity
-    number = known(quantity)
-    return quantity if number is None else number
-
-
-def _uncast(quantity: Quantity) -> Quantity:
-    while not isinstance(quantity, int) and not isinstance(quantity.owner, ir.Block) and quantity.owner.name == "arith.index_cast":
-        quantity = quantity.owner.operands[0]
-    return quantity
-
-
-def _window(view: ir.Value) -> tuple[tuple[Quantity, ...], tuple[Quantity, ...]]:
-    """Offsets and sizes of a view in what it is a view of."""
-    if isinstance(view.owner, ir.Block) or view.owner.name != "memref.subview":
-        shape = tuple(ir.MemRefType(view.type).shape)
-        return (0,) * len(shape), shape
-    dynamic = list(view.owner.operands)[1:]
-    found = []
-    for name in ("static_offsets", "static_sizes"):
-        found.append(tuple(dynamic.pop(0) if s == DYNAMIC else s for s in ir.DenseI64ArrayAttr(view.owner.attributes[name])))
-    return found[0], found[1]
-
-
-def _without(polynomial: Polynomial, values: dict[ir.Value, int]) -> Polynomial:
-    for value in values:
-        polynomial = polynomial.without(value)
-    return polynomial
-
-
-def _recipe(requantise: ir.OpView) -> list[object]:
-    """What a requantisation does: its flags and the outside values that it takes."""
-    op = requantise.operation
-    body = op.regions[0].blocks[0]
-    outside = [
-        v.get_name()
-        for o in body.operations
-        for v in o.operation.operands
-        if isinstance(v.owner, ir.Block) or v.owner.operation.block != body
-    ]
-    return [{name: str(op.attributes[name]) for name in op.attributes}, [n for n in outside if not n.startswith("%in") and n != "%out"]]

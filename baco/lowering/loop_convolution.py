@@ -18,7 +18,8 @@ from __future__ import annotations
 from baco import isa
 from baco.dialects.mlir import arith, func, ir, memref, scf
 from baco.hardware import GemminiConfig
-from baco.lowering.convolution_sums import Border, convolution_sum
+from baco.lowering.convolution_sums import convolution_sum
+from baco.lowering.convolution_tiles import Border
 from baco.lowering.depth_of_sum import Condition, both, compare, either
 from baco.lowering.emit import Emitter, Quantity
 from baco.lowering.passes import location_of
