@@ -113,6 +113,25 @@ class Table:
         return Choice(tuple(values[:7]), values[7], values[8], self.orders[values[9]])
 
 
+def capacities(
+    problem: Problem,
+    tiles: Sequence[NDArray[np.int64]],
+    spatial_c: NDArray[np.int64],
+    spatial_k: NDArray[np.int64],
+    side: ArrayLike,
+    space: Space,
+    columns: int | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least accumulator and scratchpad in KiB that hold these tiles; arrays as for :func:`score`."""
+    tile = {d: t.astype(np.float64) for d, t in zip(DIMENSIONS, tiles, strict=True)}
+    rows = np.vectorize(window, otypes=[float])(tiles[2], tiles[0], problem.stride[0], problem.dilation[0])
+    lines = np.vectorize(window, otypes=[float])(tiles[3], tiles[1], problem.stride[1], problem.dilation[1])
+    weights, inputs = tile["R"] * tile["S"] * tile["C"] * tile["K"], tile["N"] * tile["C"] * rows * lines
+    outputs = tile["N"] * tile["P"] * tile["Q"] * (tile["K"] / spatial_k)
+    accumulator_kib = space.accumulator_kib(outputs, side if columns is None else columns)
+    return accumulator_kib, space.scratchpad_kib(weights, weights / spatial_k, inputs, inputs / spatial_c, side)
+
+
 def score(
     problem: Problem,
     tiles: Sequence[NDArray[np.int64]],
@@ -135,11 +154,7 @@ def score(
     s_c, s_k = spatial_c.astype(np.float64), spatial_k.astype(np.float64)
     inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] / s_c, "K": tile["K"] / s_k}
     trips = {3: {d: problem.sizes[d] / tile[d] for d in DIMENSIONS}, 1: inner, 0: {d: tile[d] for d in "PQN"}}
-    rows = np.vectorize(window, otypes=[float])(tiles[2], tiles[0], problem.stride[0], problem.dilation[0])
-    lines = np.vectorize(window, otypes=[float])(tiles[3], tiles[1], problem.stride[1], problem.dilation[1])
-    weights, inputs = tile["R"] * tile["S"] * tile["C"] * tile["K"], tile["N"] * tile["C"] * rows * lines
-    accumulator_kib = space.accumulator_kib(tile["N"] * tile["P"] * tile["Q"] * inner["K"], side if columns is None else columns)
-    scratchpad_kib = space.scratchpad_kib(weights, weights / s_k, inputs, inputs / s_c, side)
+    accumulator_kib, scratchpad_kib = capacities(problem, tiles, spatial_c, spatial_k, side, space, columns)
     whole = np.broadcast_shapes(accumulator_kib.shape, scratchpad_kib.shape)
     orders = level3_orders(halo)
     figures = np.empty((len(orders), *whole, 6))
@@ -159,6 +174,19 @@ def score(
         figures[i, ..., ACCUMULATOR_KIB] = accumulator_kib
         figures[i, ..., SCRATCHPAD_KIB] = scratchpad_kib
     return figures.reshape(len(orders), -1, 6)
+
+
+def layer_energies(
+    figures: NDArray[np.float64],
+    accumulator_kib: NDArray[np.float64],
+    scratchpad_kib: NDArray[np.float64],
+    side: ArrayLike,
+    table: EnergyTable,
+) -> NDArray[np.float64]:
+    """pJ of candidates (..., layers, 6) on machines of these capacities and sides (...)."""
+    per_accumulator = np.asarray(table.accumulator_per_kib_per_column * accumulator_kib / side)[..., None]
+    per_scratchpad = np.asarray(table.scratchpad_per_kib * scratchpad_kib)[..., None]
+    return figures[..., FIXED] + figures[..., ACCUMULATOR] * per_accumulator + figures[..., SCRATCHPAD] * per_scratchpad
 
 
 def tabulate(

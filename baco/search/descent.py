@@ -19,15 +19,13 @@ from torch import Tensor
 from baco.perfmodel import differentiable as model
 from baco.perfmodel.equations import STATIONARY_ORDERS, Shape
 from baco.search.candidates import (
-    ACCUMULATOR,
     ACCUMULATOR_KIB,
-    FIXED,
     LATENCY,
-    SCRATCHPAD,
     SCRATCHPAD_KIB,
     Choice,
     Design,
     divisors,
+    layer_energies,
     level3_orders,
     score,
     spatial,
@@ -130,8 +128,7 @@ def exact_designs(
         axis=2,
     )  # (orders, starts, layers, 6)
     accumulator, scratchpad = figures[0, ..., ACCUMULATOR_KIB].max(axis=1), figures[0, ..., SCRATCHPAD_KIB].max(axis=1)
-    energy = figures[..., FIXED] + figures[..., ACCUMULATOR] * (rules.table.accumulator_per_kib_per_column * accumulator / sides)[:, None]
-    energy += figures[..., SCRATCHPAD] * (rules.table.scratchpad_per_kib * scratchpad)[:, None]
+    energy = layer_energies(figures, accumulator, scratchpad, sides, rules.table)
     cycles = figures[..., LATENCY]
     for_energy, for_latency = rules.goal.weights
     share = for_energy * energy / energy.min(axis=0).sum(axis=-1)[:, None]
