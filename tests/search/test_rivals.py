@@ -13,7 +13,7 @@ from small import NETWORK
 
 from baco.perfmodel import evaluate, network_edp
 from baco.search import InvalidSearch, NoDesign, explore
-from baco.search.rivals import METHODS, run
+from baco.search.rivals import METHODS, dosa, run
 from baco.search.rivals.dosa import decent_tile, rounded
 from baco.search.rivals.harness import Hardware, Harness
 from baco.search.spaces import Limits, space_named
@@ -84,6 +84,19 @@ def test_dosa_rounds_innermost_first_to_what_divides():
     # s_C: 7.4 is near 7, which does not divide 30, so its nearest divisor, 6 (7.4 / 6 < 10 / 7.4); then 3.2 / 5: nearest in whole
     # numbers is 3, which does not divide 30 / 6 = 5, so 5.
     assert rounded(np.array([*factors.values(), 7.4, 40.0]), problem, 128) == [1, 1, 4, 1, 5, 2, 1, 6, 32]
+
+
+def test_dosa_counts_steps_and_roundings(monkeypatch):
+    monkeypatch.setattr(dosa, "ROUND_EVERY", 4)
+    harness = Harness(TINY, space_named("paper"), budget=10_000)
+    lowest = dosa._run_start(harness, steps=10, lowest=np.inf)
+    # The start, 10 steps, and roundings after steps 4, 8 and 10 that try three orders, each of two layers.
+    assert harness.samples == 2 * (1 + 10 + 3 * 3)
+    assert harness.history[0] == (2, pytest.approx(lowest))
+    for budget in range(20, 60, 7):
+        harness = Harness(TINY, space_named("paper"), budget)
+        dosa.search(harness, starts=2, steps=6)
+        assert budget - 1 <= harness.samples <= budget
 
 
 def test_a_decent_tile_fills_the_machine():

@@ -57,12 +57,9 @@ class Point:
 def search(harness: Harness, starts: int = STARTS, steps: int = STEPS) -> None:
     """Run the published number of starts and steps, or as far as the samples reach; then more starts until they are used up."""
     while harness.left >= len(harness.layers):
-        before = harness.samples
         lowest = np.inf
         for _ in range(starts):
             lowest = _run_start(harness, steps, lowest)
-        if harness.samples == before:
-            return
 
 
 def _run_start(harness: Harness, steps: int, lowest: float) -> float:
@@ -173,27 +170,30 @@ def _descend(harness: Harness, point: Point, steps: int) -> None:
     largest = torch.tensor([*(float(shape.size[d].max()) for d in DIMENSIONS), LARGEST_SIDE, LARGEST_SIDE], dtype=torch.float64)
     variables = (torch.from_numpy(point.factors) / largest).requires_grad_()
     optimiser = torch.optim.Adam([variables], lr=LEARNING_RATES.get(harness.network.name, OTHER_LEARNING_RATE))
-    steps = min(steps, harness.left // layers)
+    rounding = layers * len(orders)
     for step in range(1, steps + 1):
+        if harness.left < layers + rounding:  # the last steps were rounded: see below
+            return
         optimiser.zero_grad()
         _loss(harness, shape, counts, variables * largest, torch.from_numpy(point.orders)).backward()
         optimiser.step()
         harness.samples += layers
-        if step % ROUND_EVERY == 0 or step == steps:
-            factors = np.array(
-                [
-                    rounded(row, layer.problem, harness.limits.largest_side)
-                    for row, layer in zip((variables.detach() * largest).numpy(), harness.layers, strict=True)
-                ]
-            )
-            figures, side = _figures(harness, factors)
-            point = Point(factors, point.orders, figures, side)
-            if harness.left >= layers * len(orders):
-                point.orders = _best_orders(harness, point)
-                harness.samples += layers * len(orders)
+        if step % ROUND_EVERY == 0 or step == steps or harness.left < layers + rounding:
+            point = _round(harness, (variables.detach() * largest).numpy(), point.orders)
+            harness.samples += rounding
             _offer(harness, point)
             with torch.no_grad():
-                variables.copy_(torch.from_numpy(factors) / largest)
+                variables.copy_(torch.from_numpy(point.factors) / largest)
+
+
+def _round(harness: Harness, factors: NDArray[np.float64], orders: NDArray[np.int64]) -> Point:
+    """The rounded point with the best orders; `orders` are those so far."""
+    largest_side = harness.limits.largest_side
+    whole = np.array([rounded(row, layer.problem, largest_side) for row, layer in zip(factors, harness.layers, strict=True)])
+    figures, side = _figures(harness, whole)
+    point = Point(whole, orders, figures, side)
+    point.orders = _best_orders(harness, point)
+    return point
 
 
 def _loss(harness: Harness, shape: Shape, counts: Tensor, factors: Tensor, orders: Tensor) -> Tensor:
