@@ -43,6 +43,7 @@ REFUSED = {
     "randn4x": _RANDOM,
     "random": _RANDOM,
     "slice": "a block is indexed only with : and None",
+    "semantic": _MODULE,
     "standard": _MODULE,
     "str_to_ty": _COMPILER,
     "target_info": "there is one target; a launch's hardware= says which Gemmini",

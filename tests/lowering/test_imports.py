@@ -96,7 +96,7 @@ def test_tile_products() -> None:
     filecheck(
         str(module),
         """
-        CHECK: %[[C:.*]] = memref.alloc() : memref<16x16xi32>
+        CHECK: %[[C:.*]] = memref.alloc() {baco.shared} : memref<16x16xi32>
         CHECK: scf.for %{{.*}} = %c0 to %c32 step %c16 {
         CHECK:   linalg.fill ins(%c0_i32 : i32) outs(%[[C]]
         CHECK:   memref.copy
