@@ -16,7 +16,7 @@ RUNTIME := $(VENV)/.made-runtime
 DEV := $(VENV)/.made-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help explore doctor test lint long format bench speed docs clean
+.PHONY: help explore doctor test browser lint long format bench speed docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -27,8 +27,14 @@ explore: $(RUNTIME)  ## find hardware and mappings for NETWORK (resnet50), compi
 doctor: $(RUNTIME)  ## list what BACO uses and whether it is here
 	$(BIN)/baco doctor
 
-test: lint  ## everything that must pass: format, lint, import direction, tests
+test: lint browser  ## everything that must pass: format, lint, import direction, tests
 	$(PYTEST)
+
+# The pages of `baco explore` are tested in a browser. Where there is none and none can be had, those tests are skipped.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } \
+		|| echo "note: no Chromium here (apt-get install chromium); the tests of pages in a browser are skipped."
 
 lint: $(DEV)  ## format, lint and import direction only
 	$(BIN)/ruff format --check .

@@ -228,7 +228,7 @@ def explore(
 
     from baco import search
     from baco.perfmodel import Constants
-    from baco.search import report
+    from baco.search import page, report
     from baco.search.realise import realise
 
     table = _read_network(network, inputs)
@@ -266,16 +266,53 @@ def explore(
             notes.print(text, style="dim", highlight=False)
 
         ran = realise(result, layers=chosen, out=folder, progress=tell, instructions=instructions)
+    described = page.write_report(result, folder)
     if as_json:
         typer.echo(json.dumps({**result.to_dict(), "out": str(folder), "ran": [layer.to_dict() for layer in ran]}, indent=1))
     else:
         if ran:
             report.print_realised(ran)
-        typer.echo(f"The design is in {folder}.")
+        typer.echo(f"The design is in {folder}; {described} shows it.")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
     if not all(layer.correct and (layer.equal or layer.loops) for layer in ran):
         raise typer.Exit(1)
+
+
+@app.command("report")
+def report_(
+    folder: Annotated[Path, typer.Argument(help="Folder that `baco explore` wrote.", show_default=False)],
+) -> None:
+    """Write report.html anew from what is in a folder of `baco explore`."""
+    from baco import search
+    from baco.search import page
+
+    typer.echo(f"{page.write_report(search.load(folder), folder)} shows the design.")
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder that `baco explore` wrote.", show_default=False)],
+    second: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="The page to write.", show_default="SECOND/comparison.html")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Say what two designs differ in: hardware, and EDP, energy and latency of the whole network and of each layer."""
+    from rich.console import Console
+
+    from baco import search
+    from baco.search.compare import COMPARISON_FILE, Comparison
+
+    both = Comparison((str(first), str(second)), search.load(first), search.load(second))
+    file = out or (second if second.is_dir() else second.parent) / COMPARISON_FILE
+    both.write(file)
+    if as_json:
+        typer.echo(json.dumps({**both.to_dict(), "page": str(file)}, indent=1))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for table in both.tables():
+        console.print(table)
+    typer.echo(f"{file} shows both.")
 
 
 running.register(app)

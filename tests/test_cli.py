@@ -105,7 +105,9 @@ def test_explore_writes_a_design_and_runs_a_layer_of_it(tmp_path: Path, capsys: 
     assert explore("--out", str(tmp_path), "--layers", "fc", "--max-dim", "32") == 0
     out = capsys.readouterr().out
     assert "1 of 1 layers ran with the right result and exactly the predicted accesses." in out
-    assert out.endswith(f"The design is in {tmp_path}.\n")
+    assert out.endswith(f"The design is in {tmp_path}; {tmp_path / 'report.html'} shows it.\n")
+    assert "object BacoGemmini" in (tmp_path / "BacoGemmini.scala").read_text()
+    assert (tmp_path / "report.html").read_text().count("all 15 figures as predicted") == 1
     design = json.loads((tmp_path / "design.json").read_text())
     assert design["design"]["machine"]["side"] <= 32
     assert f"#define DIM {design['design']['machine']['side']}\n" in (tmp_path / "gemmini_params.h").read_text()

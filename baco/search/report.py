@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -78,7 +79,9 @@ WIDE = 150
 
 def layer_table(result: ExploreResult, mappings: bool = True) -> Table:
     """Each layer of the chosen design, beside the baseline."""
-    table = Table(title=f"{result.network}: one run of each layer, beside {result.baseline.label}", title_justify="left", pad_edge=False)
+    table = Table(
+        title=f"{escape(result.network)}: one run of each layer, beside {result.baseline.label}", title_justify="left", pad_edge=False
+    )
     table.add_column("layer", no_wrap=True)
     for heading in ("count", "energy\nuJ", "cycles"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -88,7 +91,7 @@ def layer_table(result: ExploreResult, mappings: bool = True) -> Table:
     if mappings:
         table.add_column("mapping", overflow="fold")
     for ours, default in zip(result.design.layers, result.baseline.layers, strict=True):
-        cells = [ours.layer.name, str(ours.layer.count)]
+        cells = [escape(ours.layer.name), str(ours.layer.count)]
         cells += [f"{ours.cost.energy_pj * PJ_TO_UJ:,.1f}", f"{ours.cost.cycles:,.0f}", ours.cost.binding]
         cells += [f"{default.cost.energy_pj * PJ_TO_UJ:,.1f}", f"{default.cost.cycles:,.0f}"]
         table.add_row(*cells, *([str(ours.mapping)] if mappings else []))
@@ -97,7 +100,7 @@ def layer_table(result: ExploreResult, mappings: bool = True) -> Table:
 
 def summary_table(result: ExploreResult) -> Table:
     """The whole network on the chosen machine and on the default one."""
-    table = Table(title=f"{result.network} as a whole ({result.space} space, halo {result.halo})", title_justify="left")
+    table = Table(title=f"{escape(result.network)} as a whole ({result.space} space, halo {result.halo})", title_justify="left")
     table.add_column("")
     table.add_column("chosen", justify="right")
     table.add_column(result.baseline.label, justify="right")
@@ -121,7 +124,7 @@ def known_table(result: ExploreResult) -> Table:
         table.add_column(heading, overflow="fold")
     for heading in ("area\nmm2", "energy\nuJ", "latency\ncycles", "EDP\nuJ x cycles", "chosen is\nbetter by"):
         table.add_column(heading, justify="right", no_wrap=True)
-    chosen, default = (_hardware(design) for design in (result.design, result.baseline))
+    chosen, default = (hardware_line(design) for design in (result.design, result.baseline))
     rows = [("chosen", chosen, result.design), (result.baseline.label, default, result.baseline)]
     rows += [(machine.label, machine.hardware, machine) for machine in result.known]
     for label, hardware, m in rows:
@@ -138,11 +141,12 @@ def front_table(result: ExploreResult) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for d in result.front:
         figures = f"{d.area_mm2:.3f}", f"{d.power_mw:,.0f}", f"{d.energy_uj:,.0f}", f"{d.cycles:,.0f}", f"{d.edp:.4e}"
-        table.add_row(_hardware(d), *figures)
+        table.add_row(hardware_line(d), *figures)
     return table
 
 
-def _hardware(design: NetworkResult) -> str:
+def hardware_line(design: NetworkResult) -> str:
+    """Array and memories of a design in words."""
     m = design.machine
     return f"{m.side} x {m.side}, scratchpad {m.scratchpad_kib:g} KiB, accumulator {m.accumulator_kib:g} KiB"
 
@@ -178,7 +182,9 @@ def print_result(result: ExploreResult, console: Console | None = None) -> None:
 def realised_table(layer: Realised) -> Table:
     """Predicted beside counted, for one layer that ran."""
     verdict = "equal to NumPy" if layer.correct else f"{layer.wrong_elements} ELEMENTS DIFFER FROM NUMPY"
-    title = f"{layer.name}, {layer.kind}: result {verdict}, {layer.seconds:.1f} s" + "".join(f"; {remark}" for remark in layer.remarks)
+    title = f"{escape(layer.name)}, {layer.kind}: result {verdict}, {layer.seconds:.1f} s" + "".join(
+        f"; {remark}" for remark in layer.remarks
+    )
     table = Table(title=title, title_justify="left")
     table.add_column("figure")
     for heading in ("predicted", "counted", ""):
