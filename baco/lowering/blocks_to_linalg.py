@@ -29,6 +29,9 @@ from baco.lowering.remarks import add_remark
 REQUANTISE = "baco.requantise"
 """Marks the linalg.generic that is a requantisation: its body says the arithmetic, the attribute that the store path does it."""
 
+IN_ARRAY = "baco.in_array"
+"""Marks a requantisation that happens where sums leave the array for the scratchpad; its value is by how many bits they are shifted."""
+
 TRANSPOSED = "baco.transposed"
 """Marks a linalg.generic that swaps the two dimensions of a block."""
 

@@ -11,9 +11,9 @@ After:
     "instgem.compute_preloaded"(%a, %a_cols, %a_rows, %garbage, %bias_cols, %bias_rows)
 
 The code keeps to what every Gemmini does alike (GEMMINI_ISA.md section 9, "safe practice"): weight-stationary unless a kernel asks
-otherwise, results only in the accumulator, every preload with its compute, moves within the hardware's limits. Left operands use load
-configuration 0, right operands 1, everything else 2, so that their strides need no reconfiguration in a loop. Pointers become i64
-addresses.
+otherwise, results only in the accumulator unless the array requantises them, every preload with its compute, moves within the hardware's
+limits. Left operands use load configuration 0, right operands 1, everything else 2, so that their strides need no reconfiguration in a
+loop. Pointers become i64 addresses.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from baco.dialects.mlir import DYNAMIC, arith, func, ir, llvm, memref
 from baco.dialects.pooling import Pooling
 from baco.hardware import GemminiConfig
 from baco.lowering.block_loads import nested
-from baco.lowering.blocks_to_linalg import MAX_POOL, OUTPUT_STATIONARY, REQUANTISE, pooling_of
+from baco.lowering.blocks_to_linalg import IN_ARRAY, MAX_POOL, OUTPUT_STATIONARY, REQUANTISE, pooling_of
 from baco.lowering.emit import Emitter
 from baco.lowering.errors import CompilationError, SourceLocation, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, operations, register
-from baco.lowering.place_in_memories import ACCUMULATOR, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape, slot_rows
+from baco.lowering.place_in_memories import ACCUMULATOR, IN_THE_ARRAY, LAYOUT, MEMORY, ON_THE_WAY_OUT, ROW, TILES, block_shape, slot_rows
 from baco.lowering.rebuild import Handler, Rebuilder, argument_names, constant, new_function, retire
 from baco.lowering.tile_to_dim import ENDS_SUM, HOST, OVERWRITE, STARTS_SUM, VIEWS, WEIGHTS_IN_ARRAY, is_on_chip, root, transposes
 
@@ -39,10 +39,12 @@ IDENTITY = isa.float_bits(1.0)
 
 @dataclass(frozen=True)
 class Requantised:
-    """How a block leaves the accumulator: scale as f32 value (None is 1.0), and whether negative values become 0."""
+    """How a block leaves the accumulator: scale as f32 value (None is 1.0), and whether negative values become 0. Or how sums leave the
+    array for the scratchpad: shifted to the right."""
 
     scale: ir.Value | None = None
     relu: bool = False
+    shift: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,11 +164,25 @@ def _alloc(r: _Converter, op: ir.OpView) -> None:
     memory = ir.StringAttr(op.operation.attributes[MEMORY]).value
     if memory == ON_THE_WAY_OUT:
         r.views[op.result] = None
-        return
+    elif memory == IN_THE_ARRAY:
+        use = next(use.owner for use in op.result.uses if IN_ARRAY in use.owner.attributes)
+        leaving = Requantised(relu=_has_relu(use), shift=ir.IntegerAttr(use.attributes[IN_ARRAY]).value)
+        r.views[op.result] = replace(_placed(r, use.operands[1].owner.opview), leaving=leaving)
+    else:
+        r.views[op.result] = _placed(r, op)
+
+
+def _placed(r: _Converter, op: ir.OpView) -> OnChip:
+    """The whole of a block that has rows."""
+    memory = ir.StringAttr(op.operation.attributes[MEMORY]).value
     row = ir.IntegerAttr(op.operation.attributes[ROW]).value
     tiled = LAYOUT in op.operation.attributes and ir.StringAttr(op.operation.attributes[LAYOUT]).value == TILES
     load_id = 2 if memory == ACCUMULATOR else _load_id(op.result)
-    r.views[op.result] = OnChip(memory, row, block_shape(op), tiled, load_id, slot_rows=slot_rows(op, r.config.dim))
+    return OnChip(memory, row, block_shape(op), tiled, load_id, slot_rows=slot_rows(op, r.config.dim))
+
+
+def _has_relu(requantise: ir.Operation) -> bool:
+    return ir.StringAttr(ir.DictAttr(requantise.attributes[REQUANTISE])["activation"]).value == "relu"
 
 
 def _view(r: _Converter, op: ir.OpView, buffer: ir.Value, kind: type[OnChip | InDram] | None = None) -> OnChip | InDram:
@@ -355,8 +371,9 @@ def _output_stationary(r: _Converter, op: ir.OpView, sizes: tuple[int, int, int]
     a, b, c = op.operation.operands
     (m, n, k), marks, e = sizes, op.operation.attributes, Emitter(r.config)
     swap_a, swap_b = transposes(op)
+    leaving = r.views[c].leaving or Requantised()
     if STARTS_SUM in marks:
-        e.config_ex(transpose_a=swap_a, transpose_b=swap_b, output_stationary=True)
+        e.config_ex(transpose_a=swap_a, transpose_b=swap_b, output_stationary=True, shift=leaving.shift, relu=leaving.relu)
     accumulate = 0 if OVERWRITE in marks else isa.ACCUMULATE_BIT
     e.preload(e.nothing, (_local(e, r.views[c], r.config, accumulate), n, m) if ENDS_SUM in marks else e.nothing)
     left, right = ((_local(e, r.views[v], r.config), *size) for v, size in ((a, (k, m)), (b, (n, k))))
@@ -371,15 +388,16 @@ def _generic(r: _Converter, op: ir.OpView) -> None:
         )
     source, destination = op.operation.operands
     view = _view(r, op, source, OnChip)
+    if IN_ARRAY in op.operation.attributes:
+        return  # the sums have left the array like this
     _check_untouched(op, r.made_from.get(root(source), root(source)), destination)
     if MAX_POOL in op.operation.attributes:
         r.views[destination] = replace(view, pooling=pooling_of(op.operation.attributes[MAX_POOL]))
         return
     r.made_from[destination] = root(source)
-    relu = ir.StringAttr(ir.DictAttr(op.operation.attributes[REQUANTISE])["activation"]).value == "relu"
     scale = next((o.operands[1] for o in op.regions[0].blocks[0].operations if o.operation.name == "arith.mulf"), None)
     scale = scale and r.values.get(scale, scale)
-    r.views[destination] = replace(view, leaving=Requantised(scale, relu))
+    r.views[destination] = replace(view, leaving=Requantised(scale, _has_relu(op.operation)))
 
 
 def _check_untouched(op: ir.OpView, accumulator: ir.Value, result: ir.Value) -> None:

@@ -122,8 +122,12 @@ class Emitter(Arithmetic):
     def fence(self) -> None:
         instgem.Fence()
 
-    def config_ex(self, *, transpose_a: bool = False, transpose_b: bool = False, output_stationary: bool = False) -> None:
+    def config_ex(
+        self, *, transpose_a: bool = False, transpose_b: bool = False, output_stationary: bool = False, shift: int = 0, relu: bool = False
+    ) -> None:
+        """How products are made. `shift` and `relu` are for output-stationary results that go to the scratchpad."""
         flags = {"transpose_a": int(transpose_a), "transpose_b": int(transpose_b), "dataflow": int(not output_stationary)}
+        flags |= {"in_shift": shift, "activation": int(relu)}
         self.instruction("config_ex", a_stride=1, c_stride=1, acc_scale=isa.float_bits(1.0), **flags)
 
     def config_ld(self, *, load_id: int, dram_stride: Quantity, block_stride: Quantity) -> None:

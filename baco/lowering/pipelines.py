@@ -27,6 +27,7 @@ from baco.lowering import (  # noqa: F401  (imported so that their passes are re
     pipeline_loads,
     place_in_memories,
     recognise_requantise,
+    requantise_in_array,
     select_loops,
     split_host_work,
     structure_pointers,
@@ -56,6 +57,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
     ),
     "linalg-to-instgem": (
         f"one-shot-bufferize,{CLEAN}",
+        "requantise-in-array",
         "split-host-work",
         CLEAN,
         "select-loops",

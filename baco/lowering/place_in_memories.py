@@ -11,7 +11,8 @@ After:
 A block of R x C elements takes R rows for each DIM-wide column block (:mod:`baco.lowering.choose_layouts` says in which order), and as
 often as it has slots (:mod:`baco.lowering.pipeline_loads`, :mod:`baco.lowering.keep_resident`). int32 blocks live in the accumulator;
 int8 blocks in the scratchpad, except the result of a requantisation, which exists only on the way out
-(``baco.memory = "on-the-way-out"``). Blocks that do not fit are refused. The rows that the kernel needs altogether are recorded on the
+(``baco.memory = "on-the-way-out"``), unless it leaves the array for the scratchpad: then its sums exist in the array alone
+(``baco.memory = "in-the-array"``). Blocks that do not fit are refused. The rows that the kernel needs altogether are recorded on the
 module as ``baco.rows``; those that only keep blocks resident are not needed.
 """
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 
 from baco.dialects.mlir import func, ir
 from baco.hardware import GemminiConfig
-from baco.lowering.blocks_to_linalg import MAX_POOL, REQUANTISE
+from baco.lowering.blocks_to_linalg import IN_ARRAY, MAX_POOL, REQUANTISE
 from baco.lowering.errors import OutOfResources, UnsupportedOperation
 from baco.lowering.passes import get_hardware, kernel_of, location_of, operations, register
 
@@ -41,7 +42,9 @@ KEPT = "baco.kept"
 """Marks an allocation of blocks that are loaded once and used often; see :mod:`baco.lowering.keep_resident`."""
 KEPT_ROWS = "baco.kept_rows"
 """Module attribute: how many rows of each memory hold blocks only because there is room for them."""
-SCRATCHPAD, ACCUMULATOR, ON_THE_WAY_OUT = "scratchpad", "accumulator", "on-the-way-out"
+SCRATCHPAD, ACCUMULATOR = "scratchpad", "accumulator"
+NO_ROWS = ON_THE_WAY_OUT, IN_THE_ARRAY = "on-the-way-out", "in-the-array"
+"""Blocks that exist only while they leave the accumulator, and those that never leave the array as they are."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,10 @@ def allocations(kernel: func.FuncOp) -> Iterator[ir.OpView]:
 def memory_of(op: ir.OpView) -> str:
     """Where a block lives."""
     if ir.MemRefType(op.result.type).element_type.width == 32:
-        return ACCUMULATOR
+        return IN_THE_ARRAY if any(IN_ARRAY in use.owner.attributes for use in op.result.uses) else ACCUMULATOR
     made_by = (use.owner.attributes for use in op.result.uses if use.operand_number == 1)
-    return ON_THE_WAY_OUT if any(REQUANTISE in how or MAX_POOL in how for how in made_by) else SCRATCHPAD
+    leaves = any((REQUANTISE in how and IN_ARRAY not in how) or MAX_POOL in how for how in made_by)
+    return ON_THE_WAY_OUT if leaves else SCRATCHPAD
 
 
 def _check(blocks: list[Block], limit: int, memory: str, config: GemminiConfig) -> None:

@@ -25,7 +25,7 @@ from itertools import count
 from baco.dialects import instgem
 from baco.dialects.mlir import func, ir, linalg, memref
 from baco.lowering.block_loads import nested
-from baco.lowering.blocks_to_linalg import REQUANTISE
+from baco.lowering.blocks_to_linalg import IN_ARRAY, REQUANTISE
 from baco.lowering.errors import SourceLocation, UnsupportedOperation
 from baco.lowering.passes import check_buffers, kernel_of, location_of, operations, register
 from baco.lowering.pooled_stores import is_pooling, name_images, on_host, store_whole_images
@@ -102,6 +102,8 @@ def _makes(op: ir.Operation, block: ir.Value) -> bool:
 def _leave_before_use(kernel: func.FuncOp) -> None:
     """A requantised block exists only on its way out. Where something else than a store needs it, it goes out and comes back."""
     for op in _work(kernel):
+        if IN_ARRAY in op.operation.attributes:
+            continue  # it never leaves
         if not (_is_requantise(op) or (is_pooling(op) and _comes_to_chip(root(op.operation.operands[0])))):
             continue
         result = root(op.operation.operands[1])

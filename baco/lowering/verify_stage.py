@@ -27,7 +27,7 @@ from baco.hardware import GemminiConfig
 from baco.lowering.errors import CompilationError, SourceLocation
 from baco.lowering.intervals import Body, CannotAnalyse, Evaluator, Interval, Node, Reader, Undecided, Unknown, number
 from baco.lowering.passes import get_hardware, kernel_of, location_of, register
-from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, MEMORY, ON_THE_WAY_OUT, POOL, ROW, SCRATCHPAD, SLOTS, allocations, rows_of
+from baco.lowering.place_in_memories import ACCUMULATOR, KEPT, MEMORY, NO_ROWS, POOL, ROW, SCRATCHPAD, SLOTS, allocations, rows_of
 
 
 class BrokenInvariant(CompilationError):
@@ -60,7 +60,7 @@ def _check_places(blocks: list[ir.OpView], config: GemminiConfig) -> None:
     for op in blocks:
         attributes = op.operation.attributes
         memory = ir.StringAttr(attributes[MEMORY]).value if MEMORY in attributes else None
-        if memory == ON_THE_WAY_OUT:
+        if memory in NO_ROWS:
             continue
         if memory is None or ROW not in attributes:
             raise BrokenInvariant("a block has no place in a memory.", location_of(op))
