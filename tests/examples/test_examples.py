@@ -183,13 +183,16 @@ def test_attention(rng, case, options):
     np.testing.assert_allclose(y, np.clip(np.rint(rounded @ v / 127), -128, 127), atol=2)
 
 
-@ways([(1, 1, 1, 1), (20, 17, 33, 9), (16, 32, 32, 16), (40, 8, 20, 33)])
+@ways([(1, 1, 1, 1, 1.0), (20, 17, 33, 9, 2.0**-7), (16, 32, 32, 16, 0.01), (40, 8, 20, 33, 2.0**-6)])
 def test_two_matmuls(rng, case, options):
-    m, k, h, n = case
+    """Hidden blocks stay on the chip where the scale is a power of two: nothing but the result is written to DRAM."""
+    m, k, h, n, scale = case
     x, w1, w2, y = int8(rng, m, k), int8(rng, k, h), int8(rng, h, n), np.zeros((m, n), np.int8)
     tutorial = TUTORIALS["11_two_matmuls"]
-    tutorial.launch(x, w1, w2, y, 0.01, 0.02, block=(16, 8, 16), **options)
-    np.testing.assert_array_equal(y, tutorial.reference(x, w1, w2, 0.01, 0.02))
+    result = tutorial.launch(x, w1, w2, y, scale, 0.02, block=(16, 8), **options)
+    np.testing.assert_array_equal(y, tutorial.reference(x, w1, w2, scale, 0.02))
+    if "hardware" in options:
+        assert (result.counters.dram_bytes_written == y.nbytes) == (scale != 0.01)
 
 
 @pytest.mark.parametrize("name", TUTORIALS)
