@@ -3,7 +3,8 @@
 A block of output pixels of one row meets, at each tap of the filter, input pixels that lie STRIDE pixels apart: rows of channels, which the
 DMA moves as they lie in memory. No im2col matrix is ever built. Padding is a mask; nothing runs on the host core. A program instance
 computes several output rows, one after the other at each tap, so that they share a load of its weights: their accumulator blocks are a
-tuple that the loops carry.
+tuple that the loops carry. They start from zeros or from a bias: one row of numbers for all pixels, which the DMA repeats on its way to the
+accumulator.
 
 The array multiplies DIM channels at a time, and an image has three. Pixels of one row and their channels are contiguous, though, so that
 the taps of a filter row are, too: seven taps of three channels are one tap of 21. `launch` makes use of that where channels are few and
@@ -25,6 +26,7 @@ import baco.language as bl
 def conv2d(
     x,
     w,
+    bias,
     y,
     H,
     W,
@@ -52,7 +54,10 @@ def conv2d(
     image, top = bl.program_id(2) // bands, bl.program_id(2) % bands * ROWS
     sums = ()
     for _ in bl.static_range(ROWS):
-        sums = (*sums, bl.zeros((BLOCK_W, BLOCK_F), dtype=bl.int32))
+        if bias is None:
+            sums = (*sums, bl.zeros((BLOCK_W, BLOCK_F), dtype=bl.int32))
+        else:
+            sums = (*sums, bl.load(bias + 0 * out[:, None] + f[None, :], mask=f[None, :] < F))
     for kh in range(KH):
         for kw in range(KW):
             place = out * STRIDE + (kw * DILATION - PADDING[1])
@@ -81,8 +86,8 @@ def output_size(size, taps, stride, padding, dilation):
     return (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
 
 
-def launch(x, w, y, scale, stride=1, padding=0, dilation=1, block=(64, 64, 64), pixels=128, **options):
-    """y = the convolution of x (N, H, W, C) with w (KH, KW, C, F), times scale, rounded and clamped: (N, OH, OW, F).
+def launch(x, w, y, scale, stride=1, padding=0, dilation=1, bias=None, block=(64, 64, 64), pixels=128, **options):
+    """y = the convolution of x (N, H, W, C) with w (KH, KW, C, F), plus bias (F), times scale, rounded and clamped: (N, OH, OW, F).
 
     `pixels` is how many output pixels may share a load of weights: as many rows of a block as that makes.
     """
@@ -102,15 +107,15 @@ def launch(x, w, y, scale, stride=1, padding=0, dilation=1, block=(64, 64, 64), 
     bands = baco.cdiv(oh, min(8, max(1, pixels // block[0])))
     meta["ROWS"] = baco.cdiv(oh, bands)
     grid = (baco.cdiv(ow, block[0]), baco.cdiv(f, block[1]), n * baco.cdiv(oh, meta["ROWS"]))
-    return conv2d[grid](x, w, y, h, width, oh, ow, c, f, *strides, scale, **meta, **options)
+    return conv2d[grid](x, w, bias, y, h, width, oh, ow, c, f, *strides, scale, **meta, **options)
 
 
-def reference(x, w, scale, stride=1, padding=0, dilation=1):
+def reference(x, w, scale, stride=1, padding=0, dilation=1, bias=None):
     """What NumPy says."""
     (_, h, width, _), (kh, kw, _, _) = x.shape, w.shape
     oh, ow = output_size(h, kh, stride, padding, dilation), output_size(width, kw, stride, padding, dilation)
     padded = np.pad(x.astype(np.int32), ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    acc = 0
+    acc = 0 if bias is None else bias
     for i, j in np.ndindex(kh, kw):
         seen = padded[:, i * dilation :, j * dilation :][:, : (oh - 1) * stride + 1 : stride, : (ow - 1) * stride + 1 : stride]
         acc = acc + seen @ w[i, j].astype(np.int32)

@@ -2,7 +2,7 @@
 
 What is looked for, bufferised; any of the three loops may be missing, and there may be several output rows, each with a sum of its own:
 
-    fill of each accumulator block with zeros
+    fill of each accumulator block with zeros, or a load of one row of int32 values, the same for all pixels, into all its rows
     scf.for %kh = 0 to KH { scf.for %kw = 0 to KW { scf.for %c = 0 to C step BLOCK_C {
       load of the weights of this position of the filter and these channels
       scf.if (the input row is inside the image) {                       // for each output row
@@ -232,6 +232,8 @@ class _Finder:
         first = pixels[0]
         shape = (*ir.MemRefType(rows[0].c.type).shape, ir.MemRefType(rows[0].a.type).shape[1])
         pitch = Polynomial.of(first.source.row_stride)
+        if len({root(p.source.view) for p in pixels}) > 1:
+            raise self.refusal("its output rows see different arrays")
         if any(p.lead != first.lead or p.end != first.end or Polynomial.of(p.source.row_stride) != pitch for p in pixels):
             raise self.refusal("its output rows see different columns of the image")
         channels, taps = self._loops_by_kind(first.offset, shape[2])
@@ -248,7 +250,7 @@ class _Finder:
         weight_offset = Polynomial.of(filters.offset)
         weight_channels = self._weight_channels(weight_offset, Polynomial.of(filters.row_stride), kh, kw, channels)
         depth = self._depth((first.depth, weight_depth), shape[2], channels)
-        results, requantise, operations, line_out = self._results(rows)
+        results, biases, requantise, operations, line_out = self._results(rows)
         found = ConvolutionSum(
             products=self.products,
             channels=channels,
@@ -268,6 +270,7 @@ class _Finder:
             weight_channels=weight_channels,
             depth=depth,
             limits=limits,
+            bias=biases,
             requantise=requantise,
             results=results,
             result_line=line_out,
@@ -431,25 +434,28 @@ class _Finder:
 
     # The end ----------------------------------------------------------------------------------------------------------------------
 
-    def _results(self, rows: list[_Row]) -> tuple[list[InDram], ir.OpView, list[ir.Operation], Polynomial]:
-        """Where the sums go, how they are requantised, and all that the tile consists of."""
-        results, requantises, mine = [], [], {self.loops[-1].operation}
+    def _results(self, rows: list[_Row]) -> tuple[list[InDram], list[InDram], ir.OpView, list[ir.Operation], Polynomial]:
+        """Where the sums go, what they start from, how they are requantised, and all that the tile consists of."""
+        results, initials, requantises, mine = [], [], [], {self.loops[-1].operation}
         for row in rows:
             initial, starting = row.start()
             requantise, result, leaving = row.end()
-            if initial is not None:
-                raise self.refusal("its sums start from loaded values; loop_conv_ws adds one bias for each channel to zeros")
             if requantise is None:
                 raise self.refusal("its sums are stored as int32, and loop_conv_ws stores int8")
             mine.update((*starting, *leaving))
             results.append(result)
+            initials.append(initial)
             requantises.append(requantise)
             row.out = requantise.operation.operands[1]
         if any(str(recipe(r)) != str(recipe(requantises[0])) for r in requantises):
             raise self.refusal("its output rows are requantised differently")
         step = self._step([Polynomial.of(r.offset) for r in results])
         pitches = [Polynomial.of(r.row_stride) for r in results]
-        if any(p != pitches[0] for p in pitches) or any(r.sizes[1] != results[0].sizes[1] for r in results):
+        if (
+            len({root(r.view) for r in results}) > 1
+            or any(p != pitches[0] for p in pitches)
+            or any(r.sizes[1] != results[0].sizes[1] for r in results)
+        ):
             raise self.refusal("its output rows are not alike")
         operations = [op.operation for op in self.block.operations]
         positions = [i for i, op in enumerate(operations) if op in mine]
@@ -459,7 +465,17 @@ class _Finder:
             if op not in mine and op.name != "memref.alloc" and not is_pure(op):
                 raise self.refusal("other work stands between its loads and the store of its result", op)
         views = {v for row in rows for block in (row.a, row.b, row.c, row.out) for v in views_of(block)}
-        return results, requantises[0], [op for op in operations if op in mine or op in views], step or Polynomial({})
+        return results, self._bias(initials), requantises[0], [op for op in operations if op in mine or op in views], step or Polynomial({})
+
+    def _bias(self, initials: list[InDram | None]) -> list[InDram]:
+        """The rows that the sums start from; none if it is zeros."""
+        if not any(initials):
+            return []
+        if None in initials or any(known_or_same(i.row_stride) != 0 for i in initials):
+            raise self.refusal("its sums start from other values than one bias for each channel, the same for all pixels")
+        if len({root(i.view) for i in initials}) > 1 or any(Polynomial.of(i.offset) != Polynomial.of(initials[0].offset) for i in initials):
+            raise self.refusal("its output rows start from different biases")
+        return initials
 
     def _known_outside(self, found: ConvolutionSum) -> None:
         """Whatever is computed for the loop must be known before it."""

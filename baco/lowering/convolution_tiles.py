@@ -59,6 +59,8 @@ class ConvolutionSum:
     """The channels of a step are the least of the block's and these."""
     limits: tuple[Polynomial, ...]
     """Pixels that are loaded at most, apart from the image's border."""
+    bias: list[InDram]
+    """One row of int32 values for each output row, the same one, that all its sums start from; empty for zeros."""
     requantise: ir.OpView
     results: list[InDram]
     result_line: Polynomial

@@ -6,7 +6,7 @@ After:
     scf.if (the tile is not empty, and every distance fits its field) {
       scf.for %c = 0 to C step BLOCK_C {
         "instgem.loop_conv_ws_config_1" ... "instgem.loop_conv_ws_config_6"
-        "instgem.loop_conv_ws" ... }                     // zeros before the first step, the output in the last
+        "instgem.loop_conv_ws" ... }                     // zeros or the bias before the first step, the output in the last
     } else { what was there }
 
 The input tile, filter's margin included, is loaded once; what lies outside the image is padding, which the instruction fills with zeros. A
@@ -61,7 +61,7 @@ class ConvolutionLoop:
             where = location_of(other)
             what = f"the block of line {where.line}" if where else "another block"
             raise self._refusal(f"{what} stays on the chip meanwhile, and a loop chooses its rows itself")
-        if any(root(side.view) in shared for side in (s.input, s.weights, *s.results)):
+        if any(root(side.view) in shared for side in (s.input, s.weights, *s.bias, *s.results)):
             raise self._refusal("the kernel also loads from an array that it stores to, which takes fences between them")
 
     def _refusal(self, reason: str) -> NoLoop:
@@ -137,7 +137,8 @@ class ConvolutionLoop:
             before = length if seen is False else e.select(seen, before, length)
         after: Quantity = s.stride - 1
         for room in border.room:
-            after = e.max(after, e.sub(length, self._count(room, border.scale)))
+            # Of the last step only the first is seen, and the rest may lie beyond the array.
+            after = e.max(after, e.sub(e.add(length, border.scale - 1), self._count(room, border.scale)))
         return before, e.min(after, e.sub(length, before)), length
 
     def _count(self, quotient: Quotient, scale: int) -> Quantity:
@@ -161,7 +162,13 @@ class ConvolutionLoop:
             found.append(compare(e, Signed.slt, lower, upper))
         for limit in s.limits:
             found.append(compare(e, Signed.sge, limit.emit(e), self.columns))
-        found += self._loaded_filters()
+        # As many output channels of the weights and of the bias are loaded as are stored, and a bias for as many pixels.
+        width, filters = s.shape[:2]
+        needed = s.results[0].sizes[1]
+        for have in (s.weights.sizes[1], *(b.sizes[1] for b in s.bias)):
+            found += self._loaded(have, needed, filters)
+        for bias, result in zip(s.bias, s.results, strict=bool(s.bias)):
+            found += self._loaded(bias.sizes[0], result.sizes[0], width)
         self.weight_row = Polynomial.of(s.weights.row_stride).emit(e)
         self.result_row = Polynomial.of(s.results[0].row_stride).emit(e)
         self.weight_channels = s.weight_channels.emit(e)
@@ -176,15 +183,12 @@ class ConvolutionLoop:
             found += [compare(e, Signed.sgt, field, 0), compare(e, Signed.slt, field, FIELD16 + 1)]
         return found
 
-    def _loaded_filters(self) -> list[Condition]:
-        """As many output channels of the weights are loaded as are stored."""
-        e, s = self.e, self.sum
-        have, need = s.weights.sizes[1], s.results[0].sizes[1]
-        width = s.shape[1]
-        if have in (width, need):
+    def _loaded(self, have: Quantity, need: Quantity, most: int) -> list[Condition]:
+        """Whether as many rows or columns are loaded as are needed, of `most`."""
+        if have in (most, need):
             return []
-        known = bounds(need, width)
-        return [compare(e, Signed.sge, self._count(q, 1), self.filters) for q in bounds(have, width) if q not in known]
+        known = bounds(need, most)
+        return [compare(self.e, Signed.sge, self._count(q, 1), self._outside(need)) for q in bounds(have, most) if q not in known]
 
     def _ratio(self, above: Polynomial, below: Quantity, divisor: Polynomial) -> tuple[Quantity, Condition]:
         """How many times `below` goes into `above`, and whether that is a whole number of times."""
@@ -260,5 +264,6 @@ class ConvolutionLoop:
         e.instruction("loop_conv_ws_config_4", kernel_dilation=s.dilation, orows=self.lines, ocols=self.columns, **pitches)
         e.instruction("loop_conv_ws_config_5", weights=weights, output=self._only_if(last, outputs))
         # Without a bias the pointer says only that a new tile begins; nothing is read there.
-        e.instruction("loop_conv_ws_config_6", bias=self._only_if(first, weights), input=inputs)
-        e.instruction("loop_conv_ws", no_bias=1, no_pool=1, activation=int(self.relu))
+        bias = e.add(self._base(s.bias[0]), e.mul(Polynomial.of(s.bias[0].offset).emit(e), s.bias[0].element_bytes)) if s.bias else weights
+        e.instruction("loop_conv_ws_config_6", bias=self._only_if(first, bias), input=inputs)
+        e.instruction("loop_conv_ws", no_bias=int(not s.bias), no_pool=1, activation=int(self.relu))

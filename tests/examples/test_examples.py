@@ -114,8 +114,9 @@ def test_conv2d(rng, case, options):
     x, w = int8(rng, n, h, width, c), int8(rng, *taps, c, f)
     oh, ow = (tutorial.output_size(size, t, *how) for size, t in zip((h, width), taps, strict=True))
     y = np.zeros((n, oh, ow, f), np.int8)
-    result = tutorial.launch(x, w, y, 0.005, *how, block=(4, 16, 8), **options)
-    np.testing.assert_array_equal(y, tutorial.reference(x, w, 0.005, *how))
+    bias = rng.integers(-30000, 30000, f, np.int32) if n == 1 else None
+    result = tutorial.launch(x, w, y, 0.005, *how, bias, block=(4, 16, 8), **options)
+    np.testing.assert_array_equal(y, tutorial.reference(x, w, 0.005, *how, bias))
     if "hardware" in options:
         assert result.counters.dram_bytes_written == y.nbytes
 

@@ -23,17 +23,39 @@ conv2d = example("06_conv2d")
 conv1d = example("05_conv1d")
 
 
-def run(image, taps, filters, stride, padding, dilation, dim=16, pixels=128, block=(64, 64, 64), **options):
+class Analysed:
+    """The tutorial's kernel, whose launches must count what the analysis of its program says."""
+
+    def __getitem__(self, grid):
+        def launch(*arguments, backend="functional", **options):
+            result = KERNEL[grid](*arguments, backend=backend, **options)
+            if backend == "functional":
+                special = KERNEL.warmup(*arguments, **options)
+                numbers = dict(
+                    zip(("H", "W", "OH", "OW", "C", "F", "stride_xn", "stride_xh", "stride_xw", "scale"), arguments[4:], strict=True)
+                )
+                assert special.counters(grid, **numbers) == replace(result.counters, host_instructions=0)
+            return result
+
+        return launch
+
+
+KERNEL = conv2d.conv2d
+conv2d.conv2d = Analysed()
+
+
+def run(image, taps, filters, stride, padding, dilation, dim=16, pixels=128, block=(64, 64, 64), biased=False, **options):
     """Launch the tutorial's kernel and compare with NumPy; returns what was counted."""
     rng = np.random.default_rng(0)
     x = rng.integers(-128, 128, image, np.int8)
     w = rng.integers(-128, 128, (*taps, image[3], filters), np.int8)
+    bias = rng.integers(-100000, 100000, filters, np.int32) if biased else None
     oh, ow = (conv2d.output_size(size, t, stride, padding, dilation) for size, t in zip(image[1:3], taps, strict=True))
     y = np.full((image[0], oh, ow, filters), 99, np.int8)
     result = conv2d.launch(
-        x, w, y, 0.001, stride, padding, dilation, block=block, pixels=pixels, hardware=GemminiConfig(dim=dim), **options
+        x, w, y, 0.001, stride, padding, dilation, bias, block=block, pixels=pixels, hardware=GemminiConfig(dim=dim), **options
     )
-    np.testing.assert_array_equal(y, conv2d.reference(x, w, 0.001, stride, padding, dilation))
+    np.testing.assert_array_equal(y, conv2d.reference(x, w, 0.001, stride, padding, dilation, bias))
     return result.counters
 
 
@@ -43,7 +65,7 @@ def geometries(draw):
     dilation, stride, padding = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(st.integers(0, 2))
     least = [max(1, (t - 1) * dilation + 1 - 2 * padding) for t in taps]
     image = tuple(draw(st.integers(n, n + 12)) for n in least)
-    return (draw(st.integers(1, 2)), *image, draw(st.sampled_from([2, 16, 20, 40]))), taps, stride, padding, dilation
+    return (draw(st.integers(1, 2)), *image, draw(st.sampled_from([2, 16, 20, 40]))), taps, stride, padding, dilation, draw(st.booleans())
 
 
 SMALL = [(64, 64, 64), (8, 16, 16), (5, 12, 16)]
@@ -63,8 +85,8 @@ def test_many_geometries(geometry, filters: int, dim: int, pixels: int, block) -
 
 
 def check(geometry, filters: int, dim: int, pixels: int, block) -> None:
-    image, taps, stride, padding, dilation = geometry
-    ran = run(image, taps, filters, stride, padding, dilation, dim, pixels, block, instructions="auto").instructions
+    image, taps, stride, padding, dilation, biased = geometry
+    ran = run(image, taps, filters, stride, padding, dilation, dim, pixels, block, biased, instructions="auto").instructions
     assert bool(ran.get("loop_conv_ws")) != bool(ran.get("preload"))
 
 
@@ -80,7 +102,8 @@ LAYERS = [
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_an_input_tile_is_loaded_once(layer) -> None:
     """With loops no more bytes move than with primitive instructions, and the core issues a tenth of the instructions or less."""
-    plain, loops = run(*layer), run(*layer, instructions="loops")
+    biased = layer[3] == 1
+    plain, loops = run(*layer, biased=biased), run(*layer, biased=biased, instructions="loops")
     assert set(loops.instructions) & {"mvin", "mvin2", "mvin3", "mvout", "preload"} == set()
     assert loops.dram_bytes_read <= plain.dram_bytes_read and loops.dram_bytes_written == plain.dram_bytes_written
     assert 3 * sum(loops.instructions.values()) < sum(plain.instructions.values())
@@ -148,9 +171,9 @@ def test_what_does_not_fit_is_refused(kind: str, reason: str) -> None:
 def test_a_tile_beyond_half_of_a_memory_is_refused() -> None:
     with pytest.raises(UnsupportedOperation, match=r"its tile takes \d+ rows of the scratchpad, and a loop has 512"):
         small = GemminiConfig(scratchpad_bytes=1 << 14)
-        conv2d.conv2d.warmup(
-            *(np.int8,) * 3, *(20, 20, 18, 18, 64, 64, 9000, 1280, 64), 0.1, KH=3, KW=3, STRIDE=1, PADDING=(0, 0), DILATION=1, ROWS=2,
-            BLOCK_W=18, BLOCK_F=64, BLOCK_C=64, instructions="loops", hardware=small,
+        KERNEL.warmup(
+            *(np.int8, np.int8, None, np.int8, 20, 20, 18, 18, 64, 64, 9000, 1280, 64), 0.1, KH=3, KW=3, STRIDE=1, PADDING=(0, 0),
+            DILATION=1, ROWS=2, BLOCK_W=18, BLOCK_F=64, BLOCK_C=64, instructions="loops", hardware=small,
         )  # fmt: skip
 
 
@@ -161,4 +184,4 @@ def test_on_spike(layer, dim: int) -> None:
         spike.find(dim)
     except ProgramError as error:
         pytest.skip(str(error))
-    run(*layer, dim=dim, pixels=32, block=(8, 16, 16), instructions="loops", backend="spike")
+    run(*layer, dim=dim, pixels=32, biased=dim == 4, block=(8, 16, 16), instructions="loops", backend="spike")
