@@ -11,7 +11,7 @@ from baco.workload import Mapping, Problem
 def walk(problem: Problem, mapping: Mapping, halo: str = "reload") -> Traffic:
     nest = [(level, d, mapping.factor(level, d)) for level in (3, 1, 0) for d in mapping.orders[level]]
     t = Traffic()
-    weights_held = inputs_held = registers_held = outputs_held = None
+    weights_held = inputs_held = registers_held = outputs_held = before = None
     tiles_seen: set[tuple] = set()
     started: set[tuple] = set()
     tile = mapping.tile(2)
@@ -39,10 +39,11 @@ def walk(problem: Problem, mapping: Mapping, halo: str = "reload") -> Traffic:
             t.writes["scratchpad", "weights"] += weight_words
             weights_held = here
         if inputs_held != (here := tuple(outer[d] for d in "PQRSCN")):
-            new = _input_words(problem, tile, here, inputs_held, halo)
+            new = _input_words(problem, tile, outer, before, halo)
             t.reads["dram", "inputs"] += new
             t.writes["scratchpad", "inputs"] += new
             inputs_held = here
+        before = outer
         if registers_held != (here := tuple(at[level, d] for level in (3, 1) for d in "RSCK")):
             words = mapping.spatial_c * mapping.spatial_k
             t.reads["scratchpad", "weights"] += words
@@ -71,15 +72,17 @@ def _lines(problem: Problem, axis: int, outputs: range, taps: range, halo: str) 
     return {o * stride + tap for o in outputs for tap in range(first, last + 1)}
 
 
-def _input_words(problem: Problem, tile: dict[str, int], here: tuple, before: tuple | None, halo: str) -> int:
-    def window(index: tuple) -> tuple[set[int], set[int]]:
-        spans = [range(i * tile[d], (i + 1) * tile[d]) for i, d in zip(index, "PQRS", strict=False)]
-        return _lines(problem, 0, spans[0], spans[2], halo), _lines(problem, 1, spans[1], spans[3], halo)
+def _input_words(problem: Problem, tile: dict[str, int], here: dict[str, int], before: dict[str, int] | None, halo: str) -> int:
+    """Words loaded at the step of the level-3 loops from `before` to `here`; with `reuse`, the new part if only one loop went one on."""
+
+    def window(at: dict[str, int]) -> tuple[set[int], set[int]]:
+        spans = {d: range(at[d] * tile[d], (at[d] + 1) * tile[d]) for d in "PQRS"}
+        return _lines(problem, 0, spans["P"], spans["R"], halo), _lines(problem, 1, spans["Q"], spans["S"], halo)
 
     rows, columns = window(here)
     depth = tile["C"] * tile["N"]
     if halo == "reuse" and before is not None:
-        moved = [(d, b - a) for d, a, b in zip("PQRSCN", before, here, strict=True) if a != b]
+        moved = [(d, here[d] - before[d]) for d in here if here[d] != before[d]]
         if len(moved) == 1 and moved[0][1] == 1 and moved[0][0] in "PQRS":
             old_rows, old_columns = window(before)
             return depth * (len(rows) * len(columns) - len(rows & old_rows) * len(columns & old_columns))

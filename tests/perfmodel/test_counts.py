@@ -28,6 +28,20 @@ def test_sliding_inputs_are_counted_as_a_walk_counts_them(case):
     assert predict(problem, mapping, halo="reuse").differences(walk(problem, mapping, halo="reuse")) == []
 
 
+@pytest.mark.parametrize(("orders", "words"), [("KP", 1600), ("PK", 960), ("CP", 800), ("PC", 960), ("QP", 1280), ("PQ", 960)])
+def test_windows_slide_only_along_the_innermost_loop(orders, words):
+    """Two loops at level 3, outermost first, and what Timeloop v3 counts of a 10 x 10 x 4 input in two batches."""
+    problem = Problem(R=3, S=3, P=8, Q=8, C=4, K=4, N=2)
+    trips = {d: {"Q": 4}.get(d, 2) if d in orders else 1 for d in "RSPQCKN"}
+    inner = {d: n // trips[d] for d, n in problem.sizes.items()}
+    levels = [tuple(inner[d] if d in held else 1 for d in inner) for held in ("PQN", "RS", "", "")]
+    order = "".join(d for d in "RSPQCKN" if d not in orders) + orders
+    mapping = Mapping((*levels[:3], tuple(trips.values())), (order,) * 4, inner["C"], inner["K"])
+    assert (
+        predict(problem, mapping, halo="reuse").reads["dram", "inputs"] == words == walk(problem, mapping, "reuse").reads["dram", "inputs"]
+    )
+
+
 @pytest.mark.long
 @settings(max_examples=4000, deadline=None)
 @given(cases(), st.sampled_from(HALOS))
