@@ -118,6 +118,13 @@ class Number(Knob[float]):
         return value
 
 
+class Text(Knob[str]):
+    """A variable that is taken as it is."""
+
+    def parse(self, text: str) -> str:
+        return text
+
+
 class Folder(Knob[Path]):
     """A variable that names a folder."""
 
@@ -194,6 +201,12 @@ strict = Flag(
     "do not say themselves.",
 )
 cache_autotuning = Flag("BACO_CACHE_AUTOTUNING", True, "Keep the cost of each tuned configuration on disk, for other processes to use.")
+timeloop = Text(
+    "BACO_TIMELOOP",
+    lambda: "timeloop-model",
+    "`timeloop-model` on the search path",
+    "The Timeloop to compare the performance model with (docs/timeloop.md).",
+)
 
 RESPECTED = {
     "LD_LIBRARY_PATH": "`baco doctor` looks here for Spike's Gemmini extension.",

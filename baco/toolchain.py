@@ -18,10 +18,11 @@ RISCV_TARGET = "riscv64-freestanding-none"
 
 
 class ToolError(BacoError):
-    """An outside tool is missing, failed, or did not finish. Attributes: `command`, `output`."""
+    """An outside tool is missing, failed, or did not finish. Attributes: `command`, `reason`, `output`."""
 
     def __init__(self, command: Sequence[str], reason: str, output: str = "") -> None:
         self.command = tuple(command)
+        self.reason = reason
         self.output = output
         tail = f"\n{output.strip()[-2000:]}" if output.strip() else ""
         shown = " ".join([*command[:4], *(["..."] if len(command) > 4 else [])])
@@ -58,15 +59,23 @@ def digest(*parts: bytes | str) -> str:
     return h.hexdigest()[:32]
 
 
-def run_tool(command: Sequence[str], *, timeout: float = 120, data: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
-    """Run an outside tool without a shell and return what it printed on standard output; `env` adds to this process's environment.
+def run_tool(
+    command: Sequence[str],
+    *,
+    timeout: float = 120,
+    data: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> bytes:
+    """Run an outside tool, in the folder `cwd`, without a shell, and return what it printed on standard output; `env` adds to this
+    process's environment.
 
     Raises:
         ToolError: if the tool cannot be started, exits with another status than 0, or takes longer than `timeout` seconds.
     """
     environment = {**os.environ, **(env or {})}
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=timeout, check=False, env=environment)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=timeout, check=False, env=environment, cwd=cwd)
     except FileNotFoundError:
         raise ToolError(command, "not found") from None
     except OSError as error:

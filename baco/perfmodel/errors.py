@@ -23,3 +23,11 @@ class InvalidConstants(BacoError):
     def __init__(self, field: str, reason: str, file: object = None) -> None:
         self.field, self.reason, self.file = field, reason, file
         super().__init__(f"{f'{file}: ' if file else ''}{f'{field} ' if field else ''}{reason}")
+
+
+class TimeloopError(BacoError):
+    """Timeloop is not installed, refused its input, or did not finish. Attributes: `output`, what it said."""
+
+    def __init__(self, reason: str, output: str = "") -> None:
+        self.output = output
+        super().__init__(reason)
