@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baco import knobs
 from baco.toolchain import ToolError, zig
 
 if TYPE_CHECKING:
@@ -216,8 +217,8 @@ PARTS: tuple[Part, ...] = (
     Part(
         "Timeloop",
         "comparing the performance model with Timeloop's",
-        "build NVlabs/timeloop, put timeloop-model on PATH",
-        _on_path("timeloop-model"),
+        "build NVlabs/timeloop, put timeloop-model on PATH or name it in BACO_TIMELOOP",
+        lambda: shutil.which(knobs.timeloop.value),
     ),
     Part(
         "Accelergy", "energy figures for Timeloop", "install Accelergy-Project/accelergy with pip from its checkout", _on_path("accelergy")

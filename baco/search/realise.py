@@ -9,7 +9,6 @@ The compiler and the simulator are imported when a layer is realised, not before
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 from baco.hardware import GemminiConfig
 from baco.perfmodel import predict
 from baco.search.errors import InvalidSearch, OutputFolder
-from baco.search.result import ExploreResult, LayerResult
+from baco.search.result import ExploreResult, LayerResult, folder_name
 from baco.search.spaces import GemminiSpace
 from baco.toolchain import atomic_write
 from baco.traffic import PLACES, Traffic
@@ -186,7 +185,7 @@ def realise_layer(
     inputs, weights, scale = example(problem)
     compiled = compile_mapping(problem, entry.mapping, config, scale=scale, relu=relu, instructions=instructions)
     if kernels is not None:
-        write_kernel(kernels / re.sub(r"[^\w.-]+", "_", problem.name or "layer"), compiled.asm, compiled.program.elf)
+        write_kernel(kernels / folder_name(problem.name), compiled.asm, compiled.program.elf)
     outputs, run = compiled.run(inputs, weights)
     return Realised(
         name=entry.layer.name,

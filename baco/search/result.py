@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from baco.hardware import GemminiConfig
-from baco.perfmodel import Constants, Cost, Machine, evaluate
+from baco.perfmodel import Constants, Cost, Machine, evaluate, timeloop
 from baco.perfmodel.exact import PJ_TO_UJ
 from baco.search.errors import OutputFolder
 from baco.search.goals import PARETO, Goal
@@ -21,6 +22,7 @@ FORMAT = 2
 CONSTANTS = Constants()
 DESIGN_FILE = "design.json"
 PARAMS_FILE = "gemmini_params.h"
+TIMELOOP = "timeloop"
 CHISEL_FILE = "BacoGemmini.scala"
 
 
@@ -238,8 +240,9 @@ class ExploreResult:
         }
 
     def write(self, out: Path) -> list[Path]:
-        """Write `design.json` and, where the generator builds the machine, its C header and its Chisel configuration into the folder."""
-        files = {DESIGN_FILE: json.dumps(self.to_dict(), indent=1) + "\n"}
+        """Write into the folder `design.json`, the files for Timeloop and, where the generator builds the machine, its C header and its
+        Chisel configuration."""
+        files = {DESIGN_FILE: json.dumps(self.to_dict(), indent=1) + "\n"} | timeloop_files(self.design)
         if self.design.config:
             files[PARAMS_FILE] = self.design.config.to_params_h()
             files[CHISEL_FILE] = self.design.config.to_chisel()
@@ -249,6 +252,21 @@ class ExploreResult:
         except OSError as error:
             raise OutputFolder(out, f"cannot write the design: {error.strerror}.") from error
         return [out / name for name in files]
+
+
+def timeloop_files(design: NetworkResult) -> dict[str, str]:
+    """Timeloop's files by their place in the folder: the machine's own, and in a folder for each layer its problem and its mapping."""
+    found = {}
+    for entry in design.layers:
+        texts = timeloop.files(entry.problem, entry.mapping, design.machine, design.constants.energy)
+        layer = f"{TIMELOOP}/{folder_name(entry.layer.name)}"
+        found |= {f"{TIMELOOP if name in timeloop.MACHINE_FILES else layer}/{name}": text for name, text in texts.items()}
+    return found
+
+
+def folder_name(layer: str) -> str:
+    """A layer's name without what no file should be called."""
+    return re.sub(r"[^\w.-]+", "_", layer or "layer")
 
 
 def load(path: Path | str) -> ExploreResult:

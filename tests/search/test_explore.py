@@ -8,7 +8,7 @@ import pytest
 from small import NETWORK
 
 from baco.hardware import GemminiConfig
-from baco.perfmodel import Machine, network_edp
+from baco.perfmodel import Machine, network_edp, timeloop
 from baco.search import InvalidSearch, NoDesign, OutputFolder, explore, load
 from baco.workloads import UnknownNetwork
 
@@ -79,6 +79,10 @@ def test_a_design_is_written_and_read_back(result, tmp_path):
     assert stored["edp"] == result.edp
     assert stable(load(tmp_path)) == stable(result)
     assert (tmp_path / "gemmini_params.h").exists() == (result.space == "gemmini")
+    for layer in result.layers:
+        texts = timeloop.files(layer.problem, layer.mapping, result.design.machine, result.constants.energy)
+        folders = {name: tmp_path / "timeloop" / ("" if name in timeloop.MACHINE_FILES else layer.layer.name) for name in texts}
+        assert {name: (folders[name] / name).read_text() for name in texts} == texts
 
 
 @pytest.mark.parametrize("budget", [18, 100, 1000])
