@@ -8,8 +8,7 @@ exactly; descent goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -39,14 +38,6 @@ ORDERS = tuple(STATIONARY_ORDERS.values())
 ROUND_EVERY = 75
 LEARNING_RATE = 0.06
 AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where descent stands after a rounding: the mappings scored by it, and the designs, one a starting point that keeps the limits."""
-
-    scored: int
-    designs: list[Design]
 
 
 def initial(shape: Shape, starts: int, space: Space, limits: Limits, generator: torch.Generator) -> model.Factors:
@@ -155,41 +146,45 @@ def exact_designs(
     ]
 
 
+def rounds(steps: int) -> list[int]:
+    """After how many steps points are rounded: before the first step, every ROUND_EVERY, and at the end."""
+    return [*range(0, steps, ROUND_EVERY), steps]
+
+
+def start(network: Network, space: Space, limits: Limits, starts: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Random starting points, rounded; as :func:`rounded`."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = model.shapes_of([layer.problem for layer in network.layers])
+    factors = initial(shape, starts, space, limits, generator)
+    return rounded(network, factors.clamp(shape, limits.largest_side), space, limits)
+
+
 def descend(
     network: Network,
     space: Space,
     limits: Limits,
-    *,
-    starts: int,
+    whole: NDArray[np.int64],
     steps: int,
-    seed: int,
     rules: Rules = RULES,
     tick: Callable[[int], None] | None = None,
-) -> Iterator[Step]:
-    """Run `steps` steps from `starts` random points; yield the rounded points before the first step, every ROUND_EVERY, and at the end.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Run `steps` steps from rounded points and round again; both as :func:`rounded`.
 
     `tick` is called after each step with the mappings scored by it.
     """
-    generator = torch.Generator().manual_seed(seed)
     shape = model.shapes_of([layer.problem for layer in network.layers])
     counts = torch.tensor([layer.count for layer in network.layers], dtype=torch.float64)
-    factors = initial(shape, starts, space, limits, generator)
-    orders = len(level3_orders(rules.halo))
-    for first in [*range(0, steps, ROUND_EVERY), steps]:
-        whole, sides = rounded(network, factors.clamp(shape, limits.largest_side), space, limits)
-        yield Step(starts * len(network.layers) * orders, exact_designs(network, whole, sides, space, limits, rules))
-        if first == steps:
-            return
-        logs = torch.from_numpy(whole).to(torch.float64).log()
-        tile, across = logs[..., :7].clone().requires_grad_(), logs[..., 7:].clone().requires_grad_()
-        optimiser = torch.optim.Adam([tile, across], lr=LEARNING_RATE)
-        for _ in range(min(ROUND_EVERY, steps - first)):
-            optimiser.zero_grad()
-            free = model.Factors(tile, across)
-            held = free.clamp(shape, limits.largest_side)
-            outside = ((free.tile - held.tile) ** 2).sum() + ((free.spatial - held.spatial) ** 2).sum()
-            (losses(shape, counts, held, space, limits, rules).sum() + outside).backward()
-            optimiser.step()
-            if tick:
-                tick(starts * len(network.layers) * len(ORDERS))
-        factors = model.Factors(tile.detach(), across.detach())
+    logs = torch.from_numpy(whole).to(torch.float64).log()
+    tile, across = logs[..., :7].clone().requires_grad_(), logs[..., 7:].clone().requires_grad_()
+    optimiser = torch.optim.Adam([tile, across], lr=LEARNING_RATE)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        free = model.Factors(tile, across)
+        held = free.clamp(shape, limits.largest_side)
+        outside = ((free.tile - held.tile) ** 2).sum() + ((free.spatial - held.spatial) ** 2).sum()
+        (losses(shape, counts, held, space, limits, rules).sum() + outside).backward()
+        optimiser.step()
+        if tick:
+            tick(len(whole) * len(network.layers) * len(ORDERS))
+    factors = model.Factors(tile.detach(), across.detach())
+    return rounded(network, factors.clamp(shape, limits.largest_side), space, limits)

@@ -29,6 +29,7 @@ from baco.search.candidates import Design, Table, divisors, level3_orders, tabul
 from baco.search.choice import GAP, Combination, Selection
 from baco.search.errors import InvalidSearch, NoDesign
 from baco.search.goals import PARETO, Goal, Rules
+from baco.search.journal import Journal, key_of
 from baco.search.pareto import front, most_frugal
 from baco.search.polish import TOLERANCE, polish
 from baco.search.progress import Event, Progress
@@ -72,6 +73,8 @@ class Search:
     tables: dict[int, list[Table]] = field(default_factory=dict)
     """Each side's candidates."""
     front: list[Design] = field(default_factory=list)
+    journal: Journal = field(default_factory=Journal)
+    """Steps that are done, for a search that goes on after it was killed."""
 
     @property
     def best_value(self) -> float:
@@ -126,7 +129,8 @@ def explore(
     `objective`: the least energy-delay product ("edp"), "energy" or "latency"; "pareto" finds the design of the least product and, beside
     it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score. `constants` replaces
     Table 6.3. With `out`, the design is written into that folder. An interrupt (ctrl-C) ends the search early and returns the best design
-    so far, marked `interrupted`.
+    so far, marked `interrupted`. A search that was interrupted or killed goes on where it was when it is started again with the same
+    options and folder, and gives the same answer.
 
     Raises:
         UnknownNetwork, InvalidSearch, InvalidOption: for options that make no sense.
@@ -168,6 +172,8 @@ def explore(
 
     rules = Rules(goal, halo, latency, constants.energy)
     search = Search(table, chosen_space, limits, rules, constants, budget, seed, progress, whole_front=objective == PARETO)
+    if out is not None:
+        search.journal = Journal(Path(out), key_of(search))
     interrupted = False
     try:
         _descend(search)
@@ -205,13 +211,15 @@ def explore(
         bound=search.bound,
         method=", then ".join(search.method) + (" (interrupted)" if interrupted else ""),
         interrupted=interrupted,
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - started + search.journal.earlier,
         constants=constants,
         left_out=table.left_out,
     )
     search.tell("done", 1.0)
     if out is not None:
         result.write(Path(out))
+        if not interrupted:
+            search.journal.remove()
     return result
 
 
@@ -230,7 +238,7 @@ def _descend(search: Search) -> None:
     """Phase 1. Takes fewer steps, then fewer starting points, where the budget does not reach."""
     import torch
 
-    from baco.search.descent import ROUND_EVERY, descend
+    from baco.search.descent import ROUND_EVERY, descend, exact_designs, rounds, start
 
     per_start = len(search.network.layers) * len(level3_orders(search.rules.halo))
     share = int(search.budget * DESCENT_SHARE)
@@ -238,22 +246,32 @@ def _descend(search: Search) -> None:
     steps = max(0, min(STEPS, share // (starts * per_start) - 1 - STEPS // ROUND_EVERY))
     search.method.append(f"descent from {starts} starting points in {steps} steps")
 
-    whole = (steps + 2 + -(-steps // ROUND_EVERY)) * starts * per_start
+    whole_samples = (steps + 2 + -(-steps // ROUND_EVERY)) * starts * per_start
 
     def tick(scored: int) -> None:
         search.samples += scored
-        search.tell("descent", 0.6 * search.samples / whole)
+        search.tell("descent", 0.6 * search.samples / whole_samples)
+
+    space = search.network, search.space, search.limits
+    whole: list[list[list[int]]] = []
+
+    def advance(taken: int) -> list[list[list[int]]]:
+        further = (taken - 1) % ROUND_EVERY + 1
+        points = np.array(whole, np.int64)
+        found, sides = descend(*space, points, further, search.rules, tick) if taken else start(*space, starts, search.seed)
+        designs = exact_designs(search.network, found, sides, *space[1:], search.rules)
+        search.samples += starts * per_start
+        for design in designs:
+            search.offer(design, "descent")
+        search.seen = sorted({d.value: d for d in [*search.seen, *designs]}.values(), key=lambda d: d.value)[:GUIDES]
+        return found.tolist()
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # small tensors: more threads only wait for each other, and results must not depend on their number
     try:
-        options = {"starts": starts, "steps": steps, "seed": search.seed, "rules": search.rules}
-        for step in descend(search.network, search.space, search.limits, **options, tick=tick):
-            search.samples += step.scored
-            for design in step.designs:
-                search.offer(design, "descent")
-            search.seen = sorted({d.value: d for d in [*search.seen, *step.designs]}.values(), key=lambda d: d.value)[:GUIDES]
-            search.tell("descent", 0.6 * search.samples / whole)
+        for taken in rounds(steps):
+            whole = search.journal.step(search, f"descent {taken}", lambda taken=taken: advance(taken))
+            search.tell("descent", 0.6 * search.samples / whole_samples)
     finally:
         torch.set_num_threads(threads)
 
@@ -274,7 +292,12 @@ def _enumerate(search: Search) -> None:
             whole = False
             continue
         whole &= complete
-        lowest = _enumerate_side(search, side, menus, 0.6 + 0.4 * position / len(sides))
+        lowest = search.journal.step(
+            search,
+            f"side {side}",
+            lambda side=side, menus=menus, position=position: _enumerate_side(search, side, menus, 0.6 + 0.4 * position / len(sides)),
+            side,
+        )
         bounds.append(lowest * (1 - search.space.bound_slack(side, search.rules.table)))
         scored.append(side)
     if scored:
@@ -283,7 +306,8 @@ def _enumerate(search: Search) -> None:
         )
     if whole and search.rules.halo == "reload":
         for least_side, most_side in search.space.gaps(search.limits):
-            bound = _bound_between(search, least_side, most_side)
+            name = f"sides {least_side} to {most_side}"
+            bound = search.journal.step(search, name, lambda ends=(least_side, most_side): _bound_between(search, *ends))
             whole &= bound is not None
             bounds.append(bound or 0.0)
     # The orders tried are shown to be enough for halo `reload` only.
