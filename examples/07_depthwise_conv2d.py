@@ -3,7 +3,9 @@
 A product adds up over channels, which a depthwise convolution must not do. A diagonal matrix does not mix either: pixels times diag(w[tap])
 scales each channel by its own weight, and the accumulator adds up the taps. Of a DIM x DIM tile only the diagonal is useful, but the
 multiplications cost no more time than those of any tile, and pixels come by the DMA as rows of channels; there is no other
-way for them to meet their weights on the accelerator. Channels are taken BLOCK_C at a time, and no more than DIM of them is best.
+way for them to meet their weights on the accelerator. Channels are taken BLOCK_C at a time, and no more than DIM of them is best. With
+instructions="auto" a block is one loop_conv_ws on the diagonals: that instruction's own depthwise form takes one channel at a time, which
+uses one column of the array where this uses DIM.
 
 The diagonals come from a kernel of their own, which only compares, chooses and stores: all of that runs on the RISC-V host core, once for
 a filter. The convolution itself runs nothing there.
@@ -52,8 +54,8 @@ def depthwise_conv2d(
     acc = bl.zeros((BLOCK_W, BLOCK_C), dtype=bl.int32)
     for kh in range(KH):
         h = row * STRIDE + kh - PADDING
-        if h >= 0 and h < H:
-            for kw in range(KW):
+        for kw in range(KW):
+            if h >= 0 and h < H:
                 place = out * STRIDE + (kw - PADDING)
                 x_ptrs = x + (image * H + h) * W * C + place[:, None] * C + c[None, :]
                 inside = (place >= 0) & (place < W)

@@ -181,7 +181,7 @@ class _Finder:
         return bounds(end, length)
 
     def _weights(self, block: ir.Value) -> tuple[InDram, Quantity, list[ir.Operation]]:
-        if block_of(block) != self.body:
+        if block_of(block) not in (self.body, self.product.block):
             raise self.refusal("the weights are not loaded in the innermost loop", block.owner.operation)
         copy, steps = self._copied(block)
         offsets, sizes = window(copy.operands[0])
@@ -418,7 +418,7 @@ class _Finder:
         return column.over(row) if column else Polynomial({(): 1})
 
     def _depth(self, sizes: tuple[Quantity, Quantity], largest: int, channels: ir.OpView | None) -> tuple[Polynomial, ...]:
-        """What the channels of a step are the least of; each must be what is left of the loop, so that it is never 0."""
+        """What the channels of a step are the least of; in a loop each must be what is left of it, so that it is never 0."""
         found = {}
         for size in sizes:
             for q in bounds(size, largest):
@@ -426,7 +426,9 @@ class _Finder:
         if not found:
             return ()
         if channels is None:
-            raise self.refusal("the channels of its blocks are known only at run time, and no loop runs over them")
+            if any(q.below != 1 for q in found.values()):
+                raise NotPolynomial
+            return tuple(q.above for q in found.values())
         left = Polynomial.of(channels.operation.operands[1]) - Polynomial.of(body_of(channels).arguments[0])
         if any(q.below != 1 or q.above != left for q in found.values()):
             raise self.refusal("the channels of its blocks are not what is left of the loop over channels")

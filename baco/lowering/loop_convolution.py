@@ -160,6 +160,8 @@ class ConvolutionLoop:
         if s.channels:
             lower, upper = (e.i64(v) for v in list(s.channels.operation.operands)[:2])
             found.append(compare(e, Signed.slt, lower, upper))
+        else:
+            found += [compare(e, Signed.sgt, left.emit(e), 0) for left in s.depth]
         for limit in s.limits:
             found.append(compare(e, Signed.sge, limit.emit(e), self.columns))
         # As many output channels of the weights and of the bias are loaded as are stored, and a bias for as many pixels.

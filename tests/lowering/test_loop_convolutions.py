@@ -21,6 +21,7 @@ from kernels import example
 
 conv2d = example("06_conv2d")
 conv1d = example("05_conv1d")
+depthwise = example("07_depthwise_conv2d")
 
 
 class Analysed:
@@ -131,6 +132,23 @@ def test_one_dimension_and_counts_without_running(sizes, geometry) -> None:
     special = conv1d.conv1d.warmup(np.int8, np.int8, np.int8, **numbers, **constants, **blocks, instructions="loops")
     grid = (baco.cdiv(y.shape[1], blocks["BLOCK_L"]), baco.cdiv(filters, blocks["BLOCK_F"]), 2)
     assert special.counters(grid, **numbers) == replace(result.counters, host_instructions=0)
+
+
+@pytest.mark.parametrize("case", [(1, 8, 7, 20, 3, 1, 1), (2, 9, 11, 8, 2, 3, 0)], ids=str)
+def test_diagonals_of_a_depthwise_convolution(case) -> None:
+    images, height, width, channels, taps, stride, padding = case
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-128, 128, (images, height, width, channels), np.int8), rng.integers(-128, 128, (taps, taps, channels), np.int8)
+    oh, ow = ((size + 2 * padding - taps) // stride + 1 for size in (height, width))
+    y = np.zeros((images, oh, ow, channels), np.int8)
+    read = {}
+    for choice in ("primitive", "auto"):
+        counters = depthwise.launch(x, w, y, 0.02, stride, padding, instructions=choice).counters
+        np.testing.assert_array_equal(y, depthwise.reference(x, w, 0.02, stride, padding))
+        read[choice] = counters.dram_bytes_read
+    assert counters.instructions["loop_conv_ws"] == images * oh * -(-channels // 16) and "preload" not in counters.instructions
+    # What the loop skips between pixels with a stride is loaded with them.
+    assert read["auto"] < read["primitive"] or stride > 1
 
 
 # What does not fit --------------------------------------------------------------------------------------------------------------------
