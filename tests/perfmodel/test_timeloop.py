@@ -197,6 +197,12 @@ def test_figures_are_those_of_the_program_named(program, tmp_path) -> None:
     assert run(PROBLEM, MAPPING, MACHINE).cycles == 50
 
 
+def test_without_a_table_accelergy_is_asked(program, tmp_path) -> None:
+    (tmp_path / "figures").write_text(statistics_text())
+    program(f'test "$4" = -o && ! grep -q ERT: "$1" "$2" "$3" && cp {tmp_path}/figures "$5/timeloop-model.stats.txt"')
+    assert run(PROBLEM, MAPPING, MACHINE, table=None).cycles == 50
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
