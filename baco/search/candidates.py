@@ -212,11 +212,16 @@ def tabulate(
         keep = np.flatnonzero(limits.holds(memory_side or side, figures[:, ACCUMULATOR_KIB], figures[:, SCRATCHPAD_KIB]))
         keep = keep[undominated(figures[keep])]
         parts.append(Table(figures[keep], choices(keep), orders))
-    if len(parts) == 1:
-        return parts[0], scored
-    figures, kinds = (np.concatenate([getattr(t, name) for t in parts]) for name in ("figures", "choices"))
+    return merged(parts), scored
+
+
+def merged(tables: Sequence[Table]) -> Table:
+    """The undominated candidates of several tables of one layer."""
+    if len(tables) == 1:
+        return tables[0]
+    figures, kinds = (np.concatenate([getattr(t, name) for t in tables]) for name in ("figures", "choices"))
     keep = undominated(figures)
-    return Table(figures[keep], kinds[keep], orders), scored
+    return Table(figures[keep], kinds[keep], tables[0].orders)
 
 
 def pieces(sizes: dict[str, list[int]]) -> Iterator[dict[str, list[int]]]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, Constants
 from baco.perfmodel.equations import HALOS, LATENCIES
 from baco.perfmodel.errors import InvalidOption
 from baco.perfmodel.exact import PJ_TO_UJ
+from baco.search.allocation import allocate
 from baco.search.baselines import default_machine, known_machines
 from baco.search.candidates import Design, Table, divisors, level3_orders, tabulate
 from baco.search.choice import GAP, Combination, Selection
@@ -35,8 +35,7 @@ from baco.search.polish import TOLERANCE, polish
 from baco.search.progress import Event, Progress
 from baco.search.result import ExploreResult, NetworkResult, assess, require_writable
 from baco.search.spaces import Limits, Space, space_named
-from baco.workload import DIMENSIONS
-from baco.workloads import Network
+from baco.workloads import Layer, Network
 from baco.workloads import network as network_named
 
 DEFAULT_BUDGET = 5_000_000
@@ -68,6 +67,8 @@ class Search:
     history: list[tuple[int, float, str]] = field(default_factory=list)
     bound: float | None = None
     method: list[str] = field(default_factory=list)
+    importance: bool = True
+    """Whether layers get effort by importance, where the budget does not reach for all tiles; else all of them the same."""
     whole_front: bool = False
     """Whether a Pareto front is asked for: then no side is left out for having nothing better by the objective."""
     tables: dict[int, list[Table]] = field(default_factory=dict)
@@ -123,13 +124,15 @@ def explore(
     constants: Constants | None = None,
     halo: str = "reload",
     latency: str = "shared",
+    importance: bool = True,
 ) -> ExploreResult:
     """Find the hardware of `space` and the mappings of all layers that are best for the whole network within the limits.
 
     `objective`: the least energy-delay product ("edp"), "energy" or "latency"; "pareto" finds the design of the least product and, beside
-    it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score. `constants` replaces
-    Table 6.3. With `out`, the design is written into that folder. An interrupt (ctrl-C) ends the search early and returns the best design
-    so far, marked `interrupted`. A search that was interrupted or killed goes on where it was when it is started again with the same
+    it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score; where that is too few
+    for every tile, layers get their part of it by `importance` (dissertation 6.5), or without it the same part each. `constants`
+    replaces Table 6.3. With `out`, the design is written into that folder. An interrupt (ctrl-C) ends the search early and returns the
+    best design so far, marked `interrupted`. A search that was interrupted or killed goes on where it was when it is started again with the same
     options and folder, and gives the same answer.
 
     Raises:
@@ -172,6 +175,7 @@ def explore(
 
     rules = Rules(goal, halo, latency, constants.energy)
     search = Search(table, chosen_space, limits, rules, constants, budget, seed, progress, whole_front=objective == PARETO)
+    search.importance = importance
     if out is not None:
         search.journal = Journal(Path(out), key_of(search))
     interrupted = False
@@ -287,23 +291,21 @@ def _enumerate(search: Search) -> None:
             bounds.append(floor)
             continue
         left = (search.budget - search.samples) // 2 if position + 1 < len(sides) else search.budget - search.samples
-        menus, complete = _menus(search, max(left, 0))
-        if menus is None:
+        if left < len(search.network.layers) * len(level3_orders(search.rules.halo)):
             whole = False
             continue
-        whole &= complete
-        lowest = search.journal.step(
+        lowest, complete = search.journal.step(
             search,
             f"side {side}",
-            lambda side=side, menus=menus, position=position: _enumerate_side(search, side, menus, 0.6 + 0.4 * position / len(sides)),
+            lambda side=side, left=left, position=position: _enumerate_side(search, side, left, 0.6 + 0.4 * position / len(sides)),
             side,
         )
+        whole &= complete
         bounds.append(lowest * (1 - search.space.bound_slack(side, search.rules.table)))
         scored.append(side)
     if scored:
-        search.method.append(
-            f"{'every tile' if whole else 'tiles near those'} on sides {', '.join(map(str, scored))} combined by branch and bound"
-        )
+        tiles = "every tile" if whole else f"tiles near those{', by importance,' if search.importance else ''}"
+        search.method.append(f"{tiles} on sides {', '.join(map(str, scored))} combined by branch and bound")
     if whole and search.rules.halo == "reload":
         for least_side, most_side in search.space.gaps(search.limits):
             name = f"sides {least_side} to {most_side}"
@@ -315,19 +317,33 @@ def _enumerate(search: Search) -> None:
     search.bound = min([*bounds, search.best_value]) if proved else None
 
 
-def _enumerate_side(search: Search, side: int, menus: list[dict[str, list[int]]], fraction: float) -> float:
-    tables = search.tables[side] = []
-    for layer, menu in zip(search.network.layers, menus, strict=True):
-        found, scored = tabulate(layer.problem, menu, side, search.space, search.limits, **search.rules.model)
-        tables.append(found)
-        search.samples += scored
-        search.tell("enumeration", fraction, f"side {side}, {layer.name}")
+def _enumerate_side(search: Search, side: int, allowance: int, fraction: float) -> tuple[float, bool]:
+    """A lower bound on what the tiles that were scored can do on this side, and whether those were all."""
+    layers, rules = search.network.layers, search.rules
+    if _all_tiles(search) <= allowance:
+        tables, complete = [], True
+        for layer in layers:
+            found, scored = tabulate(layer.problem, _every_size(layer), side, search.space, search.limits, **rules.model)
+            tables.append(found)
+            search.samples += scored
+            search.tell("enumeration", fraction, f"side {side}, {layer.name}")
+    else:
+        units = allocate(search.network, search.seen, side, search.space, search.limits, rules, allowance, even=not search.importance)
+        while True:
+            try:
+                layer, scored = next(units)
+            except StopIteration as end:
+                tables, complete = end.value
+                break
+            search.samples += scored
+            search.tell("enumeration", fraction, f"side {side}, {layers[layer].name}")
+    search.tables[side] = tables
 
     def improved(selection: Selection) -> None:
         search.offer(search.design(selection), "enumeration")
         search.tell("enumeration", fraction, f"side {side}")
 
-    return search.combination(side).best(search.best_value, improved)[1]
+    return search.combination(side).best(search.best_value, improved)[1], complete
 
 
 def _bound_between(search: Search, least_side: int, most_side: int) -> float | None:
@@ -338,12 +354,13 @@ def _bound_between(search: Search, least_side: int, most_side: int) -> float | N
     floor = _floor(search.network, most_side, search.rules)
     if floor >= search.best_value * (1 - GAP):
         return floor
-    menus, complete = _menus(search, max(search.budget - search.samples, 0))
-    if menus is None or not complete:
+    if _all_tiles(search) > search.budget - search.samples:
         return None
     tables = []
-    for layer, menu in zip(search.network.layers, menus, strict=True):
-        found, scored = tabulate(layer.problem, menu, most_side, search.space, search.limits, **search.rules.model, memory_side=least_side)
+    for layer in search.network.layers:
+        found, scored = tabulate(
+            layer.problem, _every_size(layer), most_side, search.space, search.limits, **search.rules.model, memory_side=least_side
+        )
         tables.append(found)
         search.samples += scored
         search.tell("bound", 1.0, f"sides {least_side} to {most_side}, {layer.name}")
@@ -387,24 +404,11 @@ def _floor(network: Network, side: int, rules: Rules) -> float:
     return rules.goal.value(energy, cycles)
 
 
-def _menus(search: Search, allowance: int) -> tuple[list[dict[str, list[int]]] | None, bool]:
-    """Tile sizes to try in each dimension of each layer: all divisors, or as many of those nearest to what descent found as `allowance`
-    samples are enough for; None where not even one a dimension is."""
-    orders = len(level3_orders(search.rules.halo))
-    full = [{d: divisors(n) for d, n in layer.problem.sizes.items()} for layer in search.network.layers]
-    longest = max(len(sizes) for menu in full for sizes in menu.values())
-    for most in range(longest, 0, -1):
-        menus = [{d: _nearest(sizes, _guides(search, i, d), most) for d, sizes in menu.items()} for i, menu in enumerate(full)]
-        if sum(int(np.prod([len(s) for s in menu.values()])) for menu in menus) * orders <= allowance:
-            return menus, most == longest
-    return None, False
+def _every_size(layer: Layer) -> dict[str, list[int]]:
+    return {d: divisors(n) for d, n in layer.problem.sizes.items()}
 
 
-def _guides(search: Search, layer: int, dim: str) -> list[int]:
-    return [d.choices[layer].tile[DIMENSIONS.index(dim)] for d in search.seen]
-
-
-def _nearest(sizes: list[int], guides: Sequence[int], most: int) -> list[int]:
-    """The `most` sizes nearest in proportion to any of the guides (to the largest size where there are none)."""
-    guides = guides or sizes[-1:]
-    return sorted(sorted(sizes, key=lambda s: (min(abs(np.log(s / g)) for g in guides), s))[:most])
+def _all_tiles(search: Search) -> int:
+    """How many mappings it takes to score every tile of every layer in every order."""
+    tiles = sum(math.prod(len(sizes) for sizes in _every_size(layer).values()) for layer in search.network.layers)
+    return tiles * len(level3_orders(search.rules.halo))
