@@ -54,8 +54,8 @@ def depthwise_conv2d(
     acc = bl.zeros((BLOCK_W, BLOCK_C), dtype=bl.int32)
     for kh in range(KH):
         h = row * STRIDE + kh - PADDING
-        for kw in range(KW):
-            if h >= 0 and h < H:
+        if h >= 0 and h < H:
+            for kw in range(KW):
                 place = out * STRIDE + (kw - PADDING)
                 x_ptrs = x + (image * H + h) * W * C + place[:, None] * C + c[None, :]
                 inside = (place >= 0) & (place < W)

@@ -6,7 +6,7 @@ What is looked for, bufferised; any of the three loops may be missing, and there
     scf.for %kh = 0 to KH { scf.for %kw = 0 to KW { scf.for %c = 0 to C step BLOCK_C {
       load of the weights of this position of the filter and these channels
       scf.if (the input row is inside the image) {                       // for each output row
-        load of a row of pixels, zeros where a pixel is outside the image
+        load of a row of pixels, zeros where a pixel is outside the image       // the scf.if may also stand around inner loops
         linalg.matmul ins(pixels, weights) outs(accumulator of the row) } } } }
     requantise and store each accumulator block
 
@@ -74,6 +74,8 @@ class _Finder:
         self.product = product
         self.loops: list[ir.OpView] = []
         """Innermost first."""
+        self.branches: list[ir.Operation] = []
+        """What stands between them, where a row outside the image skips whole loops."""
 
     def refusal(self, reason: str, op: ir.Operation | None = None) -> NoLoop:
         return NoLoop(reason, location_of(op or self.product))
@@ -111,6 +113,10 @@ class _Finder:
         block = self.body
         while block != self.block:
             op = block.owner
+            if op.operation.name == "scf.if" and self.loops:
+                self.branches.append(op.operation)
+                block = op.operation.block
+                continue
             if op.operation.name != "scf.for":
                 raise self.refusal("its sum runs through a branch or a loop without a fixed count")
             if len(op.operation.operands) > 3:
@@ -205,8 +211,11 @@ class _Finder:
     def _guard(self, product: ir.Operation) -> list[Polynomial]:
         """What must not be negative for an output row to see this row of the image."""
         owner = product.block.owner.operation
-        if owner.name != "scf.if":
-            return []
+        own = [owner] if owner.name == "scf.if" else []
+        return [condition for branch in (*own, *self.branches) for condition in self._asked(branch)]
+
+    def _asked(self, owner: ir.Operation) -> list[Polynomial]:
+        """The conditions of a branch, each as what must not be negative."""
         if len(owner.regions[1].blocks) and len(owner.regions[1].blocks[0].operations) > 1:
             raise self.refusal("its product is in a branch with another way", owner)
         conditions, found = [owner.operands[0]], []
@@ -483,10 +492,12 @@ class _Finder:
         """Whatever is computed for the loop must be known before it."""
         borders = [q.above for b in (found.rows, found.columns) for q in (*([b.before] if b.before else []), *b.room)]
         line = [found.line] if found.line else []
-        numbers = [found.pixel, *line, *borders, *found.always, found.input_offset, found.weight_offset, found.weight_channels]
-        allowed = {found.channel} if found.channel is not None else set()
+        fixed = [found.pixel, *line, *borders, *found.always, *found.limits, found.weight_channels]
+        moving = [found.input_offset, found.weight_offset, *found.depth]
+        if found.channel is not None:
+            moving = [p.without(found.channel) for p in moving]
         inside = set(nested(self.loops[-1].operation))
-        for value in {v for p in (*numbers, *found.limits, *found.depth) for v in p.values} - allowed:
+        for value in {v for p in (*fixed, *moving) for v in p.values}:
             owner = value.owner
             if (isinstance(owner, ir.Block) and owner.owner.operation in (loop.operation for loop in self.loops)) or (
                 not isinstance(owner, ir.Block) and owner.operation in inside
