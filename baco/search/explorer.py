@@ -132,8 +132,8 @@ def explore(
     it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score; where that is too few
     for every tile, layers get their part of it by `importance` (dissertation 6.5), or without it the same part each. `constants`
     replaces Table 6.3. With `out`, the design is written into that folder. An interrupt (ctrl-C) ends the search early and returns the
-    best design so far, marked `interrupted`. A search that was interrupted or killed goes on where it was when it is started again with the same
-    options and folder, and gives the same answer.
+    best design so far, marked `interrupted`. A search that was interrupted or killed goes on where it was when it is started again
+    with the same options and folder, and gives the same answer.
 
     Raises:
         UnknownNetwork, InvalidSearch, InvalidOption: for options that make no sense.
