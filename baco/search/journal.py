@@ -39,7 +39,7 @@ def key_of(search: Search) -> str:
     root = Path(__file__).parent.parent
     code = [file.read_bytes() for part in ("search", "perfmodel") for file in sorted((root / part).glob("*.py"))]
     space = search.space
-    chosen = [repr(getattr(search, name, None)) for name in DECIDES if name != "space"]
+    chosen = [repr(getattr(search, name)) for name in DECIDES if name != "space"]
     return digest(*chosen, type(space).__qualname__, repr(sorted(vars(space).items())), (root / "workload.py").read_bytes(), *code)
 
 
