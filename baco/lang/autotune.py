@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from baco import knobs
-from baco.hardware import GemminiConfig
 from baco.lang import launch, tuning_cache
 from baco.lang.errors import AutotunerError, CompilationError, LaunchError
 from baco.lang.jit import CPU, INTERPRETED, RESERVED, JITFunction, Launchable
@@ -210,7 +209,7 @@ class Autotuner(_Wrapper):
         if self.base.interpret or keywords.get("backend") in (CPU, INTERPRETED):
             return self.prune(named, keywords)[0]  # nothing is counted there, and each gives the same result
         types = tuple(_dtype(v) for v in named.values() if launch.is_array(v))
-        key = (*(named.get(name) for name in self.keys), *types, _options(keywords), keywords.get("hardware") or GemminiConfig())
+        key = (*(named.get(name) for name in self.keys), *types, _options(keywords), launch.machine(keywords.get("hardware")))
         if key not in self.cache:
             self.cache[key] = self._tune(named, arguments, grid, keywords, key[:-2])
         return self.cache[key]
@@ -232,7 +231,7 @@ class Autotuner(_Wrapper):
     ) -> Config:
         started = time.perf_counter()
         self.configs_timings, self.skipped, self.counted, self.reused = {}, {}, 0, 0
-        hardware = keywords.get("hardware") or GemminiConfig()
+        hardware = launch.machine(keywords.get("hardware"))
         keep = self.cache_results and knobs.cache_autotuning.value
         for config in self.prune(named, keywords):
             bound = self.bind(arguments, {**keywords, **config.kwargs})

@@ -66,6 +66,11 @@ class Specialisation:
         return self.compiled.program
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the compiler decided that its user may want to know, each with its place; on the CPU nothing."""
+        return getattr(self.compiled, "remarks", ())
+
+    @property
     def requirements(self) -> Requirements:
         """The rows of each memory that the program uses, and the least hardware that has them."""
         return self._accelerated.requirements
@@ -171,7 +176,7 @@ class JITFunction(Launchable):
             sizes = launch.grid_sizes(self.__name__, grid, bound)
             interpreter.run(self.__name__, self.function, bound, self.constexprs, sizes, options.grid_order)
             return sim.RunResult(sim.Counters(), 0)
-        special = self._specialise(bound, CPU if backend == CPU else hardware or GemminiConfig(), options)
+        special = self._specialise(bound, CPU if backend == CPU else launch.machine(hardware), options)
         sizes = launch.grid_sizes(self.__name__, grid, bound)
         launch.check_extents(self.__name__, special.facts.extents, bound)
         names = [name for name, _, _ in special.signature.runtime]
@@ -204,7 +209,7 @@ class JITFunction(Launchable):
         """
         bound = self.bind(arguments, keywords)
         launch.grid_sizes(self.__name__, grid, bound)
-        return self._specialise(bound, hardware or GemminiConfig(), Options(num_stages, instructions, grid_order, keep_resident))
+        return self._specialise(bound, launch.machine(hardware), Options(num_stages, instructions, grid_order, keep_resident))
 
     def bind(self, arguments: Sequence[object], keywords: Mapping[str, object]) -> dict[str, Any]:
         """Arguments by parameter name.

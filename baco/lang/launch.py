@@ -199,9 +199,26 @@ def _kind(kernel: str, name: str, value: Any) -> tuple[str, str]:
     )
 
 
+def machine(hardware: object) -> GemminiConfig:
+    """The machine of a launch: Gemmini's default one if none is given.
+
+    Raises:
+        LaunchError: if it is something else than a machine's description, a preset's name for example.
+    """
+    if hardware is None:
+        return GemminiConfig()
+    if isinstance(hardware, GemminiConfig):
+        return hardware
+    raise LaunchError(
+        f"hardware must be a baco.GemminiConfig, but is {type(hardware).__name__}; baco.hardware.preset(name) makes one of a preset's name."
+    )
+
+
 def _element(kernel: str, name: str, dtype: np.dtype) -> str:
     if dtype.name not in BY_NAME or dtype.name == "int1":
-        raise LaunchError(f"kernel {kernel}: argument {name!r} has elements of {dtype.name}; Gemmini works on int8 and int32.")
+        raise LaunchError(
+            f"kernel {kernel}: argument {name!r} has elements of {dtype.name}; kernels take int8, int16, int32, int64 and float32."
+        )
     return dtype.name
 
 

@@ -98,7 +98,7 @@ class TensorFunction:
         Raises:
             baco.lowering.errors.CompilationError: if it cannot be compiled.
         """
-        target, options = CPU if backend == CPU else hardware or GemminiConfig(), Options(num_stages)
+        target, options = CPU if backend == CPU else launch.machine(hardware), Options(num_stages)
         if (target, options) not in self.programs:
             self.programs[target, options] = self._find(target, options)
         return self.programs[target, options]

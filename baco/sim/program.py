@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from baco.sim.errors import ProgramError
 
@@ -37,5 +37,5 @@ class Parameter:
 class Program:
     """A bare-metal RV64GC ELF image and the parameters that its `baco_arguments` slots stand for, in order."""
 
-    elf: bytes
+    elf: bytes = field(repr=False)
     parameters: tuple[Parameter, ...] = ()

@@ -225,3 +225,20 @@ def test_what_cannot_change_at_run_time() -> None:
     message = refused(grows_a_tuple, KernelTypeError, X, 3, marked="for i")
     assert "'pair' is a tuple (int64, int64) before the loop but a tuple (int64, int64, int64) at the end" in message
     assert "'name' is a compile-time str 'other' where the condition" in refused(chooses_a_constant, KernelTypeError, X, 3, marked="if n")
+
+
+def test_a_machine_is_no_name() -> None:
+    with pytest.raises(LaunchError, match=r"hardware must be a baco.GemminiConfig, but is str; baco.hardware.preset\(name\)"):
+        stops.warmup(X, hardware="gemmini-default")
+
+
+@baco.jit
+def exponential(x, y):
+    i = bl.arange(0, 8)
+    bl.store(y + i, bl.exp(bl.load(x + i).to(bl.float32)))
+
+
+def test_remarks_and_short_texts_of_compiled_kernels() -> None:
+    compiled = exponential.warmup(X, np.zeros(8, np.float32))
+    assert any(__file__ in remark and "runs on the host core" in remark for remark in compiled.remarks)
+    assert len(repr(compiled)) < 4000
