@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -46,7 +47,8 @@ def _in_order() -> list[str]:
 
 
 def _split(step: str) -> list[str]:
-    return [s for s in step.split(",") if s]
+    """The passes of a step: commas inside a pass's options, as in `a{b=c,d}`, do not separate."""
+    return [s for s in re.split(r",(?![^{]*\})", step) if s]
 
 
 def _linked(name: str) -> str:

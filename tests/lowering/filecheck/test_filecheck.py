@@ -1,6 +1,7 @@
 """Run the `// RUN:` lines of the .mlir files here: `baco-opt` and `filecheck` by calling them, joined by pipes.
 
-x.mlir holds what the pass x does, one behaviour a function; x_invalid.mlir what it refuses, checked with --verify-diagnostics.
+x.mlir holds what the pass x does, one behaviour a function; x_invalid.mlir what it refuses, checked with --verify-diagnostics;
+x_leaves-alone.mlir, for a pass that refuses nothing, what it leaves as it is.
 """
 
 import io
