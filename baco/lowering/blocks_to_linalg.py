@@ -273,19 +273,24 @@ def _source_of_transpose(block: ir.Value) -> ir.Value | None:
 
 def _requantise(r: Rebuilder, op: ir.OpView) -> None:
     type_ = ir.RankedTensorType(op.result.type)
-    scale, f32 = r[op.scale], ir.F32Type.get()
-    relu = ir.StringAttr(op.activation).value == "relu"
+    body = requantising(r[op.scale], relu=ir.StringAttr(op.activation).value == "relu")
+    op_ = elementwise(type_, [r[op.value]], [identity(type_.rank)] * 2, body)
+    op_.operation.attributes[REQUANTISE] = ir.DictAttr.get({"activation": op.activation})
+    r.values[op.result] = op_.results[0]
+
+
+def requantising(scale: ir.Value, *, relu: bool) -> Body:
+    """The body of a linalg.generic that requantises int32 to int8."""
+    f32, i8 = ir.F32Type.get(), ir.IntegerType.get_signless(8)
 
     def body(value: ir.Value, _: ir.Value) -> ir.Value:
         product = arith.MulFOp(arith.SIToFPOp(f32, value).result, scale).result
         low = arith.ConstantOp(f32, 0.0 if relu else -128.0).result
         high = arith.ConstantOp(f32, 127.0).result
         clamped = arith.MinimumFOp(arith.MaximumFOp(math.RoundEvenOp(product).result, low).result, high).result
-        return arith.FPToSIOp(type_.element_type, clamped).result
+        return arith.FPToSIOp(i8, clamped).result
 
-    op_ = elementwise(type_, [r[op.value]], [identity(type_.rank)] * 2, body)
-    op_.operation.attributes[REQUANTISE] = ir.DictAttr.get({"activation": op.activation})
-    r.values[op.result] = op_.results[0]
+    return body
 
 
 def _max_pool(r: Rebuilder, op: ir.OpView) -> None:

@@ -127,10 +127,13 @@ def _comes_to_chip(image: ir.Value) -> bool:
 
 
 def _is_store(user: ir.Operation) -> bool:
-    """Whether an operation on a block, or all on a view of it, store it to an argument."""
+    """Whether an operation on a block, or all on a view of it, store it to an argument or to the program's own memory."""
     if user.name == "memref.subview":
         return all(_is_store(use.owner) for use in user.results[0].uses)
-    return user.name == "memref.copy" and isinstance(root(user.operands[1]).owner, ir.Block)
+    if user.name != "memref.copy":
+        return False
+    owner = root(user.operands[1]).owner
+    return isinstance(owner, ir.Block) or owner.operation.name == "memref.get_global"
 
 
 class _Splitter:

@@ -13,6 +13,9 @@ After, for each block of %y:
       linalg.matmul ins(%a, %b) outs(%c) }
     memref.copy %c, (subview of %y)
 
+If the whole of %y was filled with a bias before, one row of that is loaded into all rows of %c. If all that becomes of %y is that it is
+requantised, each block is, on its way out, and %y is never stored.
+
 What is left over at the edges has loops of its own, so that every block has a static shape. A convolution is the same for each row of
 its output, summed over the kernel's positions as well as the channels. Whole tensors become buffers in the program's own memory. Rows
 that are not contiguous are first rearranged by the host core, since the DMA moves contiguous ones. Everything else is left as it is.
@@ -21,17 +24,22 @@ that are not contiguous are first rearranged by the host core, since the DMA mov
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 
 from baco.dialects.mlir import DYNAMIC, arith, ir, linalg, memref, scf
 from baco.hardware import GemminiConfig
+from baco.lowering.blocks_to_linalg import REQUANTISE, requantising
 from baco.lowering.passes import check_buffers, get_hardware, kernel_of, operations_named, register
 from baco.lowering.pipeline_loads import get_num_stages
-from baco.lowering.rebuild import constant
+from baco.lowering.rebuild import constant, known
 from baco.lowering.shared_blocks import SHARED
+from baco.lowering.summed_products import position, top_in, users_of
 from baco.lowering.tile_to_dim import is_on_chip, root
 
 Index = int | ir.Value
+_JOINED = "baco.joined"
+"""Marks a requantisation that has become part of the product before it, and goes."""
 
 
 @register("tile-products")
@@ -44,6 +52,7 @@ def run(module: ir.Module) -> None:
         replacement = _in_memory(module, op, next(names))
         op.results[0].replace_all_uses_with(replacement)
         op.erase()
+    requantisations = [op for op in operations_named(module, "linalg.generic") if REQUANTISE in op.attributes]
     tiler = _Tiler(module, config, names)
     for op in products:
         elements = [str(ir.MemRefType(v.type).element_type) for v in op.operands]
@@ -53,12 +62,17 @@ def run(module: ir.Module) -> None:
         with ir.InsertionPoint(op), op.location:
             if _PRODUCTS[op.name](tiler, op):
                 op.erase()
+    for op in requantisations:
+        if _JOINED in op.attributes:
+            op.erase()
+        else:
+            del op.attributes[REQUANTISE]  # of what the accelerator did not make, the host makes it
 
 
 def _in_memory(module: ir.Module, op: ir.Operation, name: str) -> ir.Value:
-    """A buffer in the program's own memory, made where `op` is."""
+    """A buffer in the program's own memory for what `op` makes; whatever stands before that may take it too."""
     type_ = ir.MemRefType(op.results[0].type)
-    return _global(module, type_, name, ir.InsertionPoint(op), op.location)
+    return _global(module, type_, name, ir.InsertionPoint.at_block_begin(kernel_of(module).entry_block), op.location)
 
 
 def _global(module: ir.Module, type_: ir.MemRefType, name: str, at: ir.InsertionPoint, location: ir.Location) -> ir.Value:
@@ -86,6 +100,17 @@ def _each(start: int, stop: int, step: int, body: Callable[[Index], None]) -> No
     with ir.InsertionPoint(loop.body):
         body(loop.induction_variable)
         scf.YieldOp([])
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """What sums start from and how they leave: `sums` is the buffer of the whole result, `bias` one row that they all start from."""
+
+    sums: ir.Value
+    from_zero: bool
+    bias: ir.Value | None = None
+    requantise: ir.Operation | None = None
+    """What alone takes the whole result, and gives int8 in its place."""
 
 
 class _Tiler:
@@ -122,22 +147,25 @@ class _Tiler:
         sizes: tuple[int, int, int],
         a: Callable[[Sequence[Index], Index, Index, int, int], ir.Value],
         b: Callable[[Sequence[Index], Index, Index, int, int], ir.Value],
-        c: Callable[[Index, Index, int, int], ir.Value],
+        c: Callable[[ir.Value, Index, Index, int, int], ir.Value],
         sums: Sequence[int] = (),
         *,
-        from_zero: bool,
+        ends: _Ends,
     ) -> None:
-        """Blocks of ``c += sum of a @ b``. The functions give views in DRAM of a block at (outer sums, row, column, rows, columns)."""
+        """Blocks of ``c += sum of a @ b``. The functions give views in DRAM of a block at (outer sums, row, column, rows, columns), that
+        of `c` in the buffer it is given."""
         m, n, k = sizes
         bm, bn, bk = self.block_sizes()
 
         def one(i: Index, j: Index, rows: int, columns: int) -> None:
             i32 = ir.IntegerType.get_signless(32)
             total = self.block("c", [rows, columns], 32)
-            if from_zero:
+            if ends.bias is not None:
+                memref.CopyOp(_repeated(ends.bias, j, rows, columns), total)
+            elif ends.from_zero:
                 linalg.fill(constant(0, i32), outs=[total])
             else:
-                memref.CopyOp(c(i, j, rows, columns), total)
+                memref.CopyOp(c(ends.sums, i, j, rows, columns), total)
 
             def around(outer: tuple[Index, ...]) -> None:
                 if len(outer) < len(sums):
@@ -153,7 +181,11 @@ class _Tiler:
                 _multiply(left, right, total)
 
             around(())
-            memref.CopyOp(total, c(i, j, rows, columns))
+            if ends.requantise is None:
+                memref.CopyOp(total, c(ends.sums, i, j, rows, columns))
+            else:
+                leaving = _requantised(total, ends.requantise)
+                memref.CopyOp(leaving, c(ends.requantise.operands[1], i, j, rows, columns))
 
         for i0, i1, rows in _chunks(m, bm):
             for j0, j1, columns in _chunks(n, bn):
@@ -167,13 +199,13 @@ class _Tiler:
         if orders is None:
             return False
         a, b, c = (self.in_rows(v, order) for v, order in zip(op.operands, orders, strict=True))
-        (m, k), (_, n) = a.type.shape, b.type.shape
+        (m, k), (_, n), ends = a.type.shape, b.type.shape, _ends(op, 1, c)
         self.product(
             (m, n, k),
             lambda _, *place: _view(a, *place),
             lambda _, *place: _view(b, *place),
-            lambda *place: _view(c, *place),
-            from_zero=_take_zero_fill(op),
+            _view,
+            ends=ends,
         )
         return True
 
@@ -181,15 +213,15 @@ class _Tiler:
         """One product for each element of the batch."""
         a, b, c = (self.in_rows(v, None) for v in op.operands)
         (batch, m, k), n = a.type.shape, b.type.shape[2]
-        from_zero = _take_zero_fill(op)
+        ends = _ends(op, 2, c)
 
         def one(at: Index) -> None:
             self.product(
                 (m, n, k),
                 lambda _, *place: _view(a, *place, at=[at]),
                 lambda _, *place: _view(b, *place, at=[at]),
-                lambda *place: _view(c, *place, at=[at]),
-                from_zero=from_zero,
+                lambda c, *place: _view(c, *place, at=[at]),
+                ends=ends,
             )
 
         _each(0, batch, 1, one)
@@ -199,7 +231,7 @@ class _Tiler:
         """For each row of the output: pixels x channels, times channels x filters, for each position of the kernel."""
         x, w, y = (self.in_rows(v, None) for v in op.operands)
         (images, _, _, channels), (r, s, _, filters), (_, height, width, _) = x.type.shape, w.type.shape, y.type.shape
-        stride, dilation, from_zero = _pair(op, "strides"), _pair(op, "dilations"), _take_zero_fill(op)
+        stride, dilation, ends = _pair(op, "strides"), _pair(op, "dilations"), _ends(op, 3, y)
 
         def row(image: Index, p: Index) -> None:
             def pixels(outer: Sequence[Index], q: Index, c: Index, rows: int, columns: int) -> ir.Value:
@@ -211,9 +243,9 @@ class _Tiler:
                 (width, filters, channels),
                 pixels,
                 lambda outer, *place: _view(w, *place, at=outer),
-                lambda *place: _view(y, *place, at=[image, p]),
+                lambda y, *place: _view(y, *place, at=[image, p]),
                 (r, s),
-                from_zero=from_zero,
+                ends=ends,
             )
 
         _each(0, images, 1, lambda image: _each(0, height, 1, lambda p: row(image, p)))
@@ -226,7 +258,7 @@ class _Tiler:
             return False  # every other pixel of a row: the DMA has no stride between elements
         x, w, y = (self.in_rows(v, order) for v, order in zip(op.operands, (None, (2, 3, 0, 1), None), strict=True))
         (images, channels, _, _), (r, s, filters, _), (_, _, height, width) = x.type.shape, w.type.shape, y.type.shape
-        from_zero = _take_zero_fill(op)
+        ends = _ends(op, 3, y)
 
         def row(image: Index, p: Index) -> None:
             def pixels(outer: Sequence[Index], c: Index, q: Index, rows: int, columns: int) -> ir.Value:
@@ -237,9 +269,9 @@ class _Tiler:
                 (filters, width, channels),
                 lambda outer, *place: _view(w, *place, at=outer),
                 pixels,
-                lambda f, q, rows, columns: _slice(y, [image, f, p, q], [1, rows, 1, columns], (1, 3)),
+                lambda y, f, q, rows, columns: _slice(y, [image, f, p, q], [1, rows, 1, columns], (1, 3)),
                 (r, s),
-                from_zero=from_zero,
+                ends=ends,
             )
 
         _each(0, images, 1, lambda image: _each(0, height, 1, lambda p: row(image, p)))
@@ -289,24 +321,100 @@ def _pair(op: ir.Operation, name: str) -> tuple[int, int]:
     return (elements[0], elements[0]) if elements.is_splat else (elements[0], elements[1])
 
 
-def _take_zero_fill(op: ir.Operation) -> bool:
-    """Whether the product's result was just filled with zeros; if so the fill goes, as sums then start from zero on the chip."""
+def _ends(op: ir.Operation, columns: int, sums: ir.Value) -> _Ends:
+    """How a product's sums start and end. What has written their start goes, as does what requantises them.
+
+    `columns` is the dimension of the result that becomes the columns of its blocks, `sums` the result, with contiguous rows.
+    """
     result = op.operands[len(op.operands) - 1]
+    requantise = _only_requantised(op, result) if sums == result else None
+    if requantise is not None:
+        requantise.attributes[_JOINED] = ir.UnitAttr.get()
+    last = _last_writer(op, result)
+    if last is not None and _is_row(last, result, columns) and not _used_between(last, op, root(last.operands[0])):
+        bias = last.operands[0]
+        last.erase()
+        return _Ends(sums, False, bias, requantise)
+    from_zero = last is not None and last.name == "linalg.fill" and known(last.operands[0]) == 0
+    if from_zero:
+        last.erase()
+    return _Ends(sums, from_zero, None, requantise)
+
+
+def _is_row(broadcast: ir.Operation, result: ir.Value, columns: int) -> bool:
+    """Whether an operation repeats one contiguous row in a result, along every dimension but the columns."""
+    if broadcast.name != "linalg.broadcast" or broadcast.operands[1] != result:
+        return False
+    type_ = ir.MemRefType(broadcast.operands[0].type)
+    rank = ir.MemRefType(broadcast.operands[1].type).rank
+    added = list(ir.DenseI64ArrayAttr(broadcast.attributes["dimensions"]))
+    return added == [d for d in range(rank) if d != columns] and type_.rank == 1 and type_.get_strides_and_offset()[0] == [1]
+
+
+def _only_requantised(op: ir.Operation, result: ir.Value) -> ir.Operation | None:
+    """The requantisation that is all that becomes of a product; None if there is none, or its place is in use in between."""
+    after = [o.operation for o in op.block.operations]
+    after = after[after.index(op) + 1 :]
+    users = [user for user in users_of(root(result)) if user in after]
+    if (
+        isinstance(root(result).owner, ir.Block)
+        or len(users) != 1
+        or REQUANTISE not in users[0].attributes
+        or users[0].operands[0] != result
+    ):
+        return None
+    place = users[0].operands[1]
+    strides = ir.MemRefType(place.type).get_strides_and_offset()[0]
+    made_late = not isinstance(place.owner, ir.Block) and place.owner.operation in after
+    if made_late or strides[-1] != 1 or DYNAMIC in strides or _used_between(op, users[0], root(place)):
+        return None
+    return users[0]
+
+
+def _used_between(first: ir.Operation, last: ir.Operation, buffer: ir.Value) -> bool:
+    """Whether anything between two operations of a block, of which the second comes later, takes a buffer or a view of it."""
+    inside = list(range(position(first) + 1, position(last)))
+    tops = [top_in(user, first.block) for user in users_of(buffer)]
+    return any(top is not None and position(top) in inside for top in tops)
+
+
+def _repeated(row: ir.Value, column: Index, rows: int, columns: int) -> ir.Value:
+    """A block in DRAM all of whose rows are a part of one."""
+    type_ = ir.MemRefType(row.type)
+    start = _add(type_.get_strides_and_offset()[1], column)
+    static = start if isinstance(start, int) else DYNAMIC
+    target = ir.MemRefType.get([rows, columns], type_.element_type, ir.StridedLayoutAttr.get(static, [0, 1]))
+    dynamic = [] if isinstance(start, int) else [start]
+    return memref.ReinterpretCastOp(target, root(row), dynamic, [], [], [static], [rows, columns], [0, 1]).result
+
+
+def _requantised(total: ir.Value, how: ir.Operation) -> ir.Value:
+    """A block on its way out, made of a block of sums as a whole tensor is made by `how`."""
+    result = _alloc(list(total.type.shape), ir.IntegerType.get_signless(8))
+    product = next(o for o in how.regions[0].blocks[0].operations if o.operation.name == "arith.mulf")
+    number = ir.FloatAttr(product.operation.operands[1].owner.attributes["value"])
+    scale = arith.ConstantOp(ir.F32Type.get(), number.value).result
+    maps = ir.ArrayAttr.get([ir.AffineMapAttr.get(ir.AffineMap.get_identity(2))] * 2)
+    kinds = ir.ArrayAttr.get([ir.Attribute.parse("#linalg.iterator_type<parallel>")] * 2)
+    op = linalg.GenericOp([], [total], [result], maps, kinds)
+    op.operation.attributes[REQUANTISE] = how.attributes[REQUANTISE]
+    elements = [v.type.element_type for v in (total, result)]
+    block = op.regions[0].blocks.append(*elements, arg_locs=[how.location] * 2)
+    relu = ir.StringAttr(ir.DictAttr(how.attributes[REQUANTISE])["activation"]).value == "relu"
+    with ir.InsertionPoint(block), how.location:
+        linalg.YieldOp([requantising(scale, relu=relu)(*block.arguments)])
+    return result
+
+
+def _last_writer(op: ir.Operation, result: ir.Value) -> ir.Operation | None:
+    """The operation before a product that writes its result, if nothing else can have come between."""
     before = list(op.block.operations)
     for earlier in reversed(before[: [o.operation for o in before].index(op)]):
-        operands = list(earlier.operation.operands)
-        if result not in operands:
-            if any(len(region.blocks) for region in earlier.operation.regions) and earlier.operation.name.startswith("scf."):
-                return False
-            continue
-        if earlier.operation.name != "linalg.fill":
-            return False
-        number = operands[0].owner
-        if isinstance(number, ir.Block) or number.name != "arith.constant" or ir.IntegerAttr(number.attributes["value"]).value != 0:
-            return False
-        earlier.operation.erase()
-        return True
-    return False
+        if result in list(earlier.operation.operands):
+            return earlier.operation
+        if any(len(region.blocks) for region in earlier.operation.regions) and earlier.operation.name.startswith("scf."):
+            return None
+    return None
 
 
 def _alloc(shape: list[int], element: ir.Type) -> ir.Value:
