@@ -38,7 +38,9 @@ def main() -> None:
     )
     parts = [introduction]
     for stage, (language, text) in STAGES.items():
-        parts.append(f"## {stage}\n\n{text}\n\n```{language}\n{_shorten(compiled.asm[stage])}\n```\n")
+        parts.append(
+            f"## {stage}\n\n{text}\n\n```{language}\n{_shorten(compiled.asm[stage]).replace(str(path.parent), path.parent.name)}\n```\n"
+        )
     listing = "\n".join(str(line) for line in disassemble(compiled.asm["elf"]))
     parts.append(f"## elf\n\n`baco-llc -d` lists the ELF and names Gemmini's instructions.\n\n```\n{_shorten(listing)}\n```\n")
     atomic_write(DOCS / "stages.md", "\n".join(parts))
