@@ -4,7 +4,7 @@
 
 A sample is one mapping of one layer. `--points` (10,430 unless told, DOSA's 7 starts of 1,490 steps) is how many mappings of each layer a
 method may score. Prints a table, and leaves in OUT/NETWORK rivals.json, from which a later call without `--again` takes finished runs;
-rivals.svg, the picture; and trajectories.json, which the report of `baco explore NETWORK --out OUT/NETWORK` draws beside its own search.
+and rivals.svg, the picture. The report of `baco explore NETWORK --out OUT/NETWORK` draws the others' curves beside its own search.
 `bayesian` needs the extra baco[rivals] and takes longest, some 6 ms a sample.
 """
 
@@ -133,11 +133,10 @@ def compare(network: Network, options: argparse.Namespace) -> list[dict[str, Any
                 continue
             runs.append(one_run(method, network, options.space, samples, seed, options.max_dim))
             folder.mkdir(parents=True, exist_ok=True)
-            stored.write_text(json.dumps({**settings, "runs": runs}, indent=1) + "\n")
             curves = curves_of(runs, samples)
-            (folder / "rivals.svg").write_text(plot(f"{network.name}, {options.space} space", curves, samples, proved_bound(runs)))
             others = {method: points for method, points in curves.items() if method != OURS}
-            (folder / "trajectories.json").write_text(json.dumps(others, indent=1) + "\n")
+            stored.write_text(json.dumps({**settings, "runs": runs, "curves": others}, indent=1) + "\n")
+            (folder / "rivals.svg").write_text(plot(f"{network.name}, {options.space} space", curves, samples, proved_bound(runs)))
     return runs
 
 

@@ -169,7 +169,7 @@ def _marks(series: Series, x: Axis, y: Axis) -> list[str]:
     ]
 
 
-ROW, LABEL, NOTE = 19, 128, 66
+ROW, LABEL, NOTE = 19, 128, 84
 """Units: the height of a row of bars, and the room for labels on its left and notes on its right."""
 LABEL_LETTERS = 20
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from baco.search.result import ExploreResult, LayerResult, NetworkResult
 from baco.toolchain import atomic_write
 
 REPORT_FILE = "report.html"
+RIVALS_FILE = "rivals.json"
 OURS = "baco"
 
 
@@ -40,20 +40,20 @@ class Trajectory:
 
 
 def read_rivals(result: ExploreResult, folder: Path) -> list[Trajectory]:
-    """Searches of other methods that benchmarks/rivals.py left in the folder, as NETWORK.json; none where there is no such file.
+    """Searches of other methods that benchmarks/rivals.py left in the folder, their geometric means over seeds; none without its file.
 
-    Those of another space or of a smaller array say nothing of this result, and there are none for other objectives than EDP.
+    Those of another network or space say nothing of this result, and there are none for other objectives than EDP.
 
     Raises:
         OutputFolder: if the file is something else.
     """
-    file = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', result.network)}.json"
+    file = folder / RIVALS_FILE
     try:
         stored = json.loads(file.read_text())
         if (stored["network"], stored["space"], result.goal.objective) != (result.network, result.space, "edp"):
             return []
-        runs = [run for run in stored["runs"] if run["method"] != OURS]
-        return [Trajectory(str(run["method"]), tuple((float(at), float(value)) for at, value in run["history"])) for run in runs]
+        curves = stored["curves"].items()
+        return [Trajectory(str(method), tuple((float(at), float(value)) for at, value in points)) for method, points in curves]
     except FileNotFoundError:
         return []
     except OSError as error:

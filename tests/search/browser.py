@@ -16,7 +16,7 @@ BROWSER = next((found for name in NAMES if (found := shutil.which(name))), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium here; `make test` installs it where it can")
 
 # A window is at least 500 wide, so the page is shown in a frame of the width asked for.
-WRAPPER = """<!doctype html><body style="margin:0">
+WRAPPER = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="frame" style="border:0;width:{width}px;height:900px" srcdoc="{page}"></iframe><pre id="answer"></pre><script>
 window.addEventListener("load", () => {{
   const page = document.getElementById("frame").contentDocument, root = page.documentElement;
@@ -45,11 +45,11 @@ window.addEventListener("load", () => {{
 def look(page: str, folder: Path, width: int = 1280, dark: bool = False) -> dict:
     """What a browser makes of an HTML text: figures of the page, and `console`, the lines that it logged."""
     file = folder / "wrapper.html"
-    file.write_text(WRAPPER.format(width=width, page=html.escape(page)))
+    file.write_text(WRAPPER.format(width=width, page=html.escape(page)), encoding="utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"]
     flags += ["--hide-scrollbars", "--window-size=1400,1000", f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--v=0"]
     flags += [f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom", file.as_uri()]
-    done = subprocess.run([str(BROWSER), *flags], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([str(BROWSER), *flags], capture_output=True, encoding="utf-8", timeout=120, check=True)
     answer = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.DOTALL)
     assert answer, done.stderr[-2000:]
     return json.loads(html.unescape(answer[1])) | {"console": [line for line in done.stderr.splitlines() if "CONSOLE" in line]}

@@ -26,8 +26,8 @@ EVIL = "<script>alert(1)</script>\"&'[red]"
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("explored")
     realise(explore(NETWORK, objective="pareto", budget=BUDGET, out=out), layers=["classifier"], out=out)
-    runs = [{"method": method, "seed": 0, "history": [[100, 9e6], [400 + at, 8e6]]} for at, method in enumerate(("random", "dosa", "baco"))]
-    (out / "small.json").write_text(json.dumps({"network": "small", "space": "gemmini", "runs": runs}))
+    curves = {method: [[100, 9e6], [400 + at, 8e6]] for at, method in enumerate(("random", "dosa"))}
+    (out / "rivals.json").write_text(json.dumps({"network": "small", "space": "gemmini", "curves": curves}))
     write_report(load(out), out)
     return out
 
@@ -99,10 +99,10 @@ def test_runs_of_other_methods_are_read_and_faults_told(folder, tmp_path):
     result = load(folder)
     assert [t.method for t in read_rivals(result, folder)] == ["random", "dosa"]
     assert read_rivals(result, tmp_path) == []
-    (tmp_path / "small.json").write_text('{"network": "small", "space": "paper", "runs": [{}]}')
+    (tmp_path / "rivals.json").write_text('{"network": "small", "space": "paper", "curves": [{}]}')
     assert read_rivals(result, tmp_path) == []
-    (tmp_path / "small.json").write_text('{"network": "small"')
-    with pytest.raises(OutputFolder, match=r"small\.json: does not hold runs"):
+    (tmp_path / "rivals.json").write_text('{"network": "small"')
+    with pytest.raises(OutputFolder, match=r"rivals\.json: does not hold runs"):
         read_rivals(result, tmp_path)
 
 

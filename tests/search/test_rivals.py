@@ -133,10 +133,9 @@ def test_the_benchmark_draws_every_method(tmp_path, monkeypatch, capsys):
     stored = json.loads((folder / "rivals.json").read_text())
     assert len(stored["runs"]) == 6 and stored["samples"] == 120
     assert (folder / "rivals.svg").read_text().count('stroke-width="2"') == 3
-    trajectories = json.loads((folder / "trajectories.json").read_text())
-    assert set(trajectories) == {"random", "dosa"}
+    assert set(stored["curves"]) == {"random", "dosa"}
     ends = [r["value"] for r in stored["runs"] if r["method"] == "dosa"]
-    assert trajectories["dosa"][-1] == [120, pytest.approx((ends[0] * ends[1]) ** 0.5)]
+    assert stored["curves"]["dosa"][-1] == [120, pytest.approx((ends[0] * ends[1]) ** 0.5)]
     monkeypatch.setattr(benchmark, "one_run", None)  # nothing is run again
     benchmark.main(command)
     assert capsys.readouterr().out == printed
