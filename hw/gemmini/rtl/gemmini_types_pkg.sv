@@ -2,6 +2,8 @@
 //
 // Encodings and sizes come from gemmini_config_pkg; this file only gives them shape.
 
+/* verilator lint_off UNUSEDPARAM */   // not every module asks for every type
+/* verilator lint_off UNUSEDSIGNAL */  // a function takes a whole operand and looks at one field
 package gemmini_types_pkg;
   import gemmini_config_pkg::*;
 
@@ -14,50 +16,41 @@ package gemmini_types_pkg;
     logic [63:0] rs2;
   } cmd_t;
 
-  // Index into the reservation-station table of the channel that it travels on.
-  localparam int RS_MAX_ENTRIES = RS_LD_ENTRIES > RS_EX_ENTRIES ? (RS_LD_ENTRIES > RS_ST_ENTRIES ? RS_LD_ENTRIES : RS_ST_ENTRIES)
-                                                                : (RS_EX_ENTRIES > RS_ST_ENTRIES ? RS_EX_ENTRIES : RS_ST_ENTRIES);
-  localparam int RS_ID_BITS = RS_MAX_ENTRIES > 1 ? $clog2(RS_MAX_ENTRIES) : 1;
+  // A reservation-station entry: its table (RS_LD, RS_EX, RS_ST) above its place there. Controllers hand it back as they got it.
+  localparam logic [1:0] RS_LD = 2'd0;
+  localparam logic [1:0] RS_EX = 2'd1;
+  localparam logic [1:0] RS_ST = 2'd2;
   typedef logic [RS_ID_BITS-1:0] rs_id_t;
 
   // A local address has as many row bits as the larger memory needs; the next bit up marks garbage (GEMMINI_ISA section 4).
-  localparam int SPAD_ROW_BITS = $clog2(SPAD_ROWS);
-  localparam int ACC_ROW_BITS = $clog2(ACC_ROWS);
-  localparam int LOCAL_ROW_BITS = SPAD_ROW_BITS > ACC_ROW_BITS ? SPAD_ROW_BITS : ACC_ROW_BITS;
+  localparam int unsigned LOCAL_ROW_BITS = $clog2(SPAD_ROWS) > $clog2(ACC_ROWS) ? $clog2(SPAD_ROWS) : $clog2(ACC_ROWS);
   typedef logic [LOCAL_ROW_BITS-1:0] local_row_t;
 
-  // Whole-memory row addresses, bank numbers, and rows in a bank.
-  localparam int SPAD_BANK_BITS = SPAD_BANKS > 1 ? $clog2(SPAD_BANKS) : 1;
-  localparam int ACC_BANK_BITS = ACC_BANKS > 1 ? $clog2(ACC_BANKS) : 1;
-  localparam int SPAD_BANK_ROW_BITS = $clog2(SPAD_BANK_ROWS);
-  localparam int ACC_BANK_ROW_BITS = $clog2(ACC_BANK_ROWS);
-
-  // Rows and columns of a tile (0..DIM), and columns of an mvin or mvout (0..max(DIM, DMA_MAX_BYTES)).
-  localparam int TILE_BITS = $clog2(DIM) + 1;
-  localparam int MOVE_COLS_MAX = DMA_MAX_BYTES > DIM ? DMA_MAX_BYTES : DIM;
-  localparam int MOVE_COLS_BITS = $clog2(MOVE_COLS_MAX) + 1;
+  // Rows and columns of a tile (0..DIM), and columns of an mvin or mvout (0..MAX_COLS).
+  localparam int unsigned TILE_BITS = $clog2(DIM) + 1;
+  localparam int unsigned MOVE_COLS_BITS = $clog2(MAX_COLS) + 1;
   typedef logic [TILE_BITS-1:0] tile_t;
   typedef logic [MOVE_COLS_BITS-1:0] move_cols_t;
 
   // The local operand form: bits 31:0 address, 47:32 columns, 63:48 rows. Only the low bits of rows and columns exist.
   function automatic logic local_is_garbage(input logic [31:0] a);
-    local_is_garbage = (&a[31:29]) & (&a[LOCAL_ROW_BITS:0]);
+    local_is_garbage = (&a[ACCUMULATOR_BIT:FULL_WIDTH_BIT]) & (&a[LOCAL_ROW_BITS:0]);
   endfunction
 
   function automatic logic local_is_acc(input logic [31:0] a);
-    local_is_acc = a[31];
+    local_is_acc = a[ACCUMULATOR_BIT];
   endfunction
 
   function automatic logic local_accumulate(input logic [31:0] a);
-    local_accumulate = a[30];
+    local_accumulate = a[ACCUMULATE_BIT];
   endfunction
 
   function automatic logic local_full_width(input logic [31:0] a);
-    local_full_width = a[29];
+    local_full_width = a[FULL_WIDTH_BIT];
   endfunction
 
   function automatic logic [2:0] local_norm(input logic [31:0] a);
-    local_norm = a[28:26];
+    local_norm = a[NORM_COMMAND_LSB+:NORM_COMMAND_WIDTH];
   endfunction
 
   function automatic local_row_t local_row(input logic [31:0] a);
@@ -65,20 +58,22 @@ package gemmini_types_pkg;
   endfunction
 
   function automatic tile_t operand_rows(input logic [63:0] operand);
-    operand_rows = operand[48 +: TILE_BITS];
+    operand_rows = operand[48+:TILE_BITS];
   endfunction
 
   function automatic tile_t operand_cols(input logic [63:0] operand);
-    operand_cols = operand[32 +: TILE_BITS];
+    operand_cols = operand[32+:TILE_BITS];
   endfunction
 
   function automatic move_cols_t move_cols(input logic [63:0] operand);
-    move_cols = operand[32 +: MOVE_COLS_BITS];
+    move_cols = operand[32+:MOVE_COLS_BITS];
   endfunction
 
   // The DIM-wide blocks that so many columns take.
   function automatic move_cols_t blocks_of(input move_cols_t cols);
-    blocks_of = (cols + move_cols_t'(DIM - 1)) >> $clog2(DIM);
+    blocks_of = (cols + MOVE_COLS_BITS'(DIM - 1)) >> DIM_BITS;
   endfunction
 
 endpackage
+/* verilator lint_on UNUSEDSIGNAL */
+/* verilator lint_on UNUSEDPARAM */
