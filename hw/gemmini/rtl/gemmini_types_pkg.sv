@@ -16,6 +16,18 @@ package gemmini_types_pkg;
     logic [63:0] rs2;
   } cmd_t;
 
+  localparam CMD_BITS = 2 + 7 + 64 + 64;  // for queues of commands
+
+  // What the oldest waiting command of a table waits for, or what its controller does meanwhile (the stall outputs of the station).
+  localparam STALL_BITS = 3;
+  localparam logic [2:0] STALL_EMPTY = 3'd0;  // no command at all
+  localparam logic [2:0] STALL_RUNNING = 3'd1;  // every command is with the controller
+  localparam logic [2:0] STALL_ISSUE = 3'd2;  // nothing: it is issued in this cycle
+  localparam logic [2:0] STALL_CONTROLLER = 3'd3;  // room in the controller's queue
+  localparam logic [2:0] STALL_LD = 3'd4;  // completion of a load
+  localparam logic [2:0] STALL_EX = 3'd5;  // completion of an execute command
+  localparam logic [2:0] STALL_ST = 3'd6;  // completion of a store
+
   // A reservation-station entry: its table (RS_LD, RS_EX, RS_ST) above its place there. Controllers hand it back as they got it.
   localparam logic [1:0] RS_LD = 2'd0;
   localparam logic [1:0] RS_EX = 2'd1;
@@ -23,12 +35,12 @@ package gemmini_types_pkg;
   typedef logic [RS_ID_BITS-1:0] rs_id_t;
 
   // A local address has as many row bits as the larger memory needs; the next bit up marks garbage (GEMMINI_ISA section 4).
-  localparam int unsigned LOCAL_ROW_BITS = $clog2(SPAD_ROWS) > $clog2(ACC_ROWS) ? $clog2(SPAD_ROWS) : $clog2(ACC_ROWS);
+  localparam LOCAL_ROW_BITS = $clog2(SPAD_ROWS) > $clog2(ACC_ROWS) ? $clog2(SPAD_ROWS) : $clog2(ACC_ROWS);
   typedef logic [LOCAL_ROW_BITS-1:0] local_row_t;
 
   // Rows and columns of a tile (0..DIM), and columns of an mvin or mvout (0..MAX_COLS).
-  localparam int unsigned TILE_BITS = $clog2(DIM) + 1;
-  localparam int unsigned MOVE_COLS_BITS = $clog2(MAX_COLS) + 1;
+  localparam TILE_BITS = $clog2(DIM) + 1;
+  localparam MOVE_COLS_BITS = $clog2(MAX_COLS) + 1;
   typedef logic [TILE_BITS-1:0] tile_t;
   typedef logic [MOVE_COLS_BITS-1:0] move_cols_t;
 
