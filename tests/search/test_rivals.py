@@ -89,14 +89,36 @@ def test_dosa_rounds_innermost_first_to_what_divides():
 def test_dosa_counts_steps_and_roundings(monkeypatch):
     monkeypatch.setattr(dosa, "ROUND_EVERY", 4)
     harness = Harness(TINY, space_named("paper"), budget=10_000)
-    lowest = dosa._run_start(harness, steps=10, lowest=np.inf)
+    (start,) = dosa.draw_starts(harness, starts=1, steps=10)
     # The start, 10 steps, and roundings after steps 4, 8 and 10 that try three orders, each of two layers.
-    assert harness.samples == 2 * (1 + 10 + 3 * 3)
-    assert harness.history[0] == (2, pytest.approx(lowest))
+    assert harness.samples == 2 * (1 + 10 + 3 * 3) and start.drawn_at == 2
+    assert start.roundings == {4: 2 * (1 + 4 + 3), 8: 2 * (1 + 8 + 6), 10: 2 * (1 + 10 + 9)}
     for budget in range(20, 60, 7):
         harness = Harness(TINY, space_named("paper"), budget)
         dosa.search(harness, starts=2, steps=6)
         assert budget - 1 <= harness.samples <= budget
+
+
+def test_dosa_descends_from_all_starts_at_once_as_from_each_alone(monkeypatch):
+    monkeypatch.setattr(dosa, "OTHER_LEARNING_RATE", 1e-2)
+    monkeypatch.setattr(dosa, "ROUND_EVERY", 20)
+    together, alone = (Harness(TINY, space_named("paper"), budget=10_000) for _ in range(2))
+    starts = dosa.draw_starts(together, starts=5, steps=60)
+    assert len(starts) == 5
+    dosa._descend(together, starts)
+    for start in starts:
+        dosa._descend(alone, [start])
+    assert together.history == alone.history and together.best == alone.best
+    assert len(together.history) > 1
+
+
+@pytest.mark.parametrize("limits", [Limits(max_dim=16), Limits(max_area_mm2=0.05)])
+def test_dosa_starts_within_limits(limits):
+    harness = Harness(TINY, space_named("paper"), 10_000, limits=limits)
+    for start in dosa.draw_starts(harness, starts=4, steps=1):
+        side = np.array([start.point.side])
+        *_, accumulator, scratchpad = harness.totals(start.point.figures[start.point.orders, [0, 1]][None], side)
+        assert limits.holds(side, accumulator, scratchpad).all() and side <= limits.largest_side
 
 
 def test_a_decent_tile_fills_the_machine():

@@ -13,7 +13,11 @@ Two parts differ of necessity. Its starting mappings come from CoSA, a mixed-int
 `decent_tile`, greedy with CoSA's aims (a full array, little traffic, full memories), which asks no model and so costs no samples, as CoSA
 costs none there. And it divides factors by the largest in its data set of mappings: here by the largest size in the network.
 
-A sample is one mapping of one layer, so a step costs as many as there are layers; 7 x 1,490 steps are about 10,430 mappings of each.
+Limits, which the original has not but for a side that is held: starting points have the largest side allowed, where that is limited, and
+random hardware beyond a limit is drawn again; a rounded point beyond one does not count.
+
+A sample is one mapping of one layer, so a step costs as many as there are layers; 7 x 1,490 steps are about 10,430 mappings of each. All
+starts descend as one batch, which changes no number: each has its own loss, and samples are counted as if they ran one after the other.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ STARTS = 7
 STEPS = 1490
 ROUND_EVERY = 500
 WORST_START = 10
+DRAWS = 1000
+"""Random machines that are drawn until one keeps the limits."""
 LARGEST_SIDE = 128
 LEARNING_RATES = {"unet": 5e-5, "resnet50": 7.5e-5, "retinanet": 7.5e-5}
 OTHER_LEARNING_RATE = 1e-5
@@ -54,35 +60,65 @@ class Point:
     side: int
 
 
+@dataclass
+class Start:
+    """A starting point that is good enough, and how far the samples reach from there."""
+
+    point: Point
+    drawn_at: int
+    """Samples of the whole search when it was drawn."""
+    roundings: dict[int, int]
+    """After which steps it is rounded, and the samples of the whole search then; the last of them is the last step."""
+
+
 def search(harness: Harness, starts: int = STARTS, steps: int = STEPS) -> None:
     """Run the published number of starts and steps, or as far as the samples reach; then more starts until they are used up."""
-    while harness.left >= len(harness.layers):
-        lowest = np.inf
-        for _ in range(starts):
-            lowest = _run_start(harness, steps, lowest)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # tensors of some hundred numbers: more threads only wait for each other
+    try:
+        while harness.left >= len(harness.layers):
+            _descend(harness, draw_starts(harness, starts, steps))
+    finally:
+        torch.set_num_threads(threads)
 
 
-def _run_start(harness: Harness, steps: int, lowest: float) -> float:
-    """One starting point that is good enough, descended from; the lowest first loss so far."""
-    layers = len(harness.layers)
-    while harness.left >= layers:
+def draw_starts(harness: Harness, starts: int, steps: int) -> list[Start]:
+    """So many starting points, or as many as the samples reach, whose samples are counted here, descent from them included."""
+    layers, lowest, drawn = len(harness.layers), np.inf, []
+    while len(drawn) < starts and harness.left >= layers:
         point = _first(harness)
         harness.samples += layers
         loss = _value(harness, point.figures, point.orders, point.side)
         if loss <= WORST_START * lowest:
-            _offer(harness, point)
-            _descend(harness, point, steps)
-            return min(lowest, loss)
-    return lowest
+            lowest = min(lowest, loss)
+            drawn.append(Start(point, harness.samples, _count_steps(harness, steps)))
+    return drawn
+
+
+def _count_steps(harness: Harness, steps: int) -> dict[int, int]:
+    """Count the samples of the steps of one start and of its roundings, as :attr:`Start.roundings` has them."""
+    layers, roundings = len(harness.layers), {}
+    rounding = layers * len(level3_orders(harness.rules.halo))
+    for step in range(1, steps + 1):
+        if harness.left < layers + rounding:  # the last step was rounded: see below
+            break
+        harness.samples += layers
+        if step % ROUND_EVERY == 0 or step == steps or harness.left < layers + rounding:
+            harness.samples += rounding
+            roundings[step] = harness.samples
+    return roundings
 
 
 def _first(harness: Harness) -> Point:
     """Random hardware and a decent mapping of each layer for it."""
     g = harness.generator
-    drawn = Hardware(2 ** int(g.integers(1, 8)), 2.0 ** int(g.integers(0, 12)), 2.0 ** int(g.integers(0, 12)))
     limits, space = harness.limits, harness.space
-    kib = min(drawn.accumulator_kib, limits.accumulator_kib), min(drawn.scratchpad_kib, limits.scratchpad_kib)
-    hardware = Hardware(space.round_side(drawn.side, limits), *kib)
+    for _ in range(DRAWS):
+        side, accumulator, scratchpad = 2 ** int(g.integers(1, 8)), 2.0 ** int(g.integers(0, 12)), 2.0 ** int(g.integers(0, 12))
+        side = space.round_side(limits.max_dim if limits.max_dim < LARGEST_SIDE else side, limits)
+        hardware = Hardware(side, min(accumulator, limits.accumulator_kib), min(scratchpad, limits.scratchpad_kib))
+        if limits.holds(side, hardware.accumulator_kib, hardware.scratchpad_kib):
+            break
     factors = np.array([decent_tile(layer.problem, hardware, harness) for layer in harness.layers])
     figures, side = _figures(harness, factors)
     each = np.arange(len(factors))
@@ -154,36 +190,38 @@ def _value(harness: Harness, figures: NDArray[np.float64], orders: NDArray[np.in
     return float(harness.rules.goal.value(energy, latency)[0])
 
 
-def _offer(harness: Harness, point: Point) -> None:
+def _offer(harness: Harness, point: Point, at: int) -> None:
     orders = level3_orders(harness.rules.halo)
     choices = [
         Choice(tuple(int(v) for v in tile), int(row[-2]), int(row[-1]), orders[order])
         for tile, row, order in zip(_tiles(point.factors), point.factors, point.orders, strict=True)
     ]
-    harness.offer(point.figures[point.orders, np.arange(len(choices))], point.side, choices)
+    harness.offer(point.figures[point.orders, np.arange(len(choices))], point.side, choices, at)
 
 
-def _descend(harness: Harness, point: Point, steps: int) -> None:
-    layers, orders = len(harness.layers), level3_orders(harness.rules.halo)
+def _descend(harness: Harness, starts: list[Start]) -> None:
+    """Descend from all of them together, and offer their rounded points in the order of their samples."""
     shape = model.shapes_of([layer.problem for layer in harness.network.layers])
     counts = torch.from_numpy(harness.counts)
     largest = torch.tensor([*(float(shape.size[d].max()) for d in DIMENSIONS), LARGEST_SIDE, LARGEST_SIDE], dtype=torch.float64)
-    variables = (torch.from_numpy(point.factors) / largest).requires_grad_()
+    points = [start.point for start in starts]
+    rounded_points = [(start.drawn_at, start.point) for start in starts]
+    variables = (torch.from_numpy(np.stack([p.factors for p in points])) / largest).requires_grad_()
     optimiser = torch.optim.Adam([variables], lr=LEARNING_RATES.get(harness.network.name, OTHER_LEARNING_RATE))
-    rounding = layers * len(orders)
-    for step in range(1, steps + 1):
-        if harness.left < layers + rounding:  # the last steps were rounded: see below
-            return
+    orders = torch.from_numpy(np.stack([p.orders for p in points]))
+    for step in range(1, max(max(start.roundings, default=0) for start in starts) + 1):
         optimiser.zero_grad()
-        _loss(harness, shape, counts, variables * largest, torch.from_numpy(point.orders)).backward()
+        _losses(harness, shape, counts, variables * largest, orders).sum().backward()
         optimiser.step()
-        harness.samples += layers
-        if step % ROUND_EVERY == 0 or step == steps or harness.left < layers + rounding:
-            point = _round(harness, (variables.detach() * largest).numpy(), point.orders)
-            harness.samples += rounding
-            _offer(harness, point)
-            with torch.no_grad():
-                variables.copy_(torch.from_numpy(point.factors) / largest)
+        for i, start in enumerate(starts):
+            if step in start.roundings:
+                points[i] = _round(harness, (variables[i].detach() * largest).numpy(), points[i].orders)
+                rounded_points.append((start.roundings[step], points[i]))
+                orders[i] = torch.from_numpy(points[i].orders)
+                with torch.no_grad():
+                    variables[i].copy_(torch.from_numpy(points[i].factors) / largest)
+    for at, point in sorted(rounded_points, key=lambda entry: entry[0]):
+        _offer(harness, point, at)
 
 
 def _round(harness: Harness, factors: NDArray[np.float64], orders: NDArray[np.int64]) -> Point:
@@ -196,27 +234,28 @@ def _round(harness: Harness, factors: NDArray[np.float64], orders: NDArray[np.in
     return point
 
 
-def _loss(harness: Harness, shape: Shape, counts: Tensor, factors: Tensor, orders: Tensor) -> Tensor:
+def _losses(harness: Harness, shape: Shape, counts: Tensor, factors: Tensor, orders: Tensor) -> Tensor:
+    """(starts,): the loss at factors (starts, layers, WHOLE) with the orders (starts, layers)."""
     sizes = torch.stack([shape.size[d] for d in DIMENSIONS], dim=-1)
-    tile = factors[:, : len(DIMENSIONS)].unbind(-1)
-    s_c, s_k = factors[:, -2], factors[:, -1]
+    tile = factors[..., : len(DIMENSIONS)].unbind(-1)
+    s_c, s_k = factors[..., -2], factors[..., -1]
     whole = torch.stack([t * {AXIS_C: s_c, AXIS_K: s_k}.get(axis, 1) for axis, t in enumerate(tile)], dim=-1)
-    below = torch.relu(1 - factors).square().sum() + torch.relu(1 - sizes / whole).square().sum()
-    free = model.Factors(whole.clamp(min=1e-3).log(), factors[:, -2:].clamp(min=1e-3).log())
+    below = torch.relu(1 - factors).square().sum((-1, -2)) + torch.relu(1 - sizes / whole).square().sum((-1, -2))
+    free = model.Factors(whole.clamp(min=1e-3).log(), factors[..., -2:].clamp(min=1e-3).log())
     held = free.clamp(shape, harness.limits.largest_side)
     space, need = harness.space, model.requirements(shape, held)
-    side = held.spatial.exp().max()
+    side = held.spatial.exp().amax((-1, -2)).unsqueeze(-1)
     words = need.weights + need.inputs
     if space.whole_rows:
-        words = side * (need.weights / held.spatial[:, 1].exp() + need.inputs / held.spatial[:, 0].exp())
+        words = side * (need.weights / held.spatial[..., 1].exp() + need.inputs / held.spatial[..., 0].exp())
     hardware = {
         "side": side,
-        "accumulator_kib_per_column": need.accumulator_rows.max() * (4 * space.buffers / 1024),
-        "scratchpad_kib": words.max() * (space.buffers / 1024),
+        "accumulator_kib_per_column": need.accumulator_rows.amax(-1, keepdim=True) * (4 * space.buffers / 1024),
+        "scratchpad_kib": words.amax(-1, keepdim=True) * (space.buffers / 1024),
     }
     options = [model.costs(shape, held, order, **hardware, **harness.rules.model) for order in level3_orders(harness.rules.halo)]
     energy, cycles = (torch.stack([o[i] for o in options]).gather(0, orders[None])[0] for i in (0, 1))
-    loss = (energy * counts).sum() * (cycles * counts).sum()
+    loss = (energy * counts).sum(-1) * (cycles * counts).sum(-1)
     return loss + loss.detach() * below
 
 
