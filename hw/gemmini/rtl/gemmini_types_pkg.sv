@@ -18,15 +18,12 @@ package gemmini_types_pkg;
 
   localparam CMD_BITS = 2 + 7 + 64 + 64;  // for queues of commands
 
-  // What the oldest waiting command of a table waits for, or what its controller does meanwhile (the stall outputs of the station).
-  localparam STALL_BITS = 3;
-  localparam logic [2:0] STALL_EMPTY = 3'd0;  // no command at all
-  localparam logic [2:0] STALL_RUNNING = 3'd1;  // every command is with the controller
-  localparam logic [2:0] STALL_ISSUE = 3'd2;  // nothing: it is issued in this cycle
-  localparam logic [2:0] STALL_CONTROLLER = 3'd3;  // room in the controller's queue
-  localparam logic [2:0] STALL_LD = 3'd4;  // completion of a load
-  localparam logic [2:0] STALL_EX = 3'd5;  // completion of an execute command
-  localparam logic [2:0] STALL_ST = 3'd6;  // completion of a store
+  // Why the oldest command of a table that is not issued waits (bits of the station's stall outputs; none: it does not wait).
+  localparam WAITS_LD = 0;  // completion of a load
+  localparam WAITS_EX = 1;  // completion of an execute command
+  localparam WAITS_ST = 2;  // completion of a store
+  localparam WAITS_CONTROLLER = 3;  // room in the controller's queue
+  localparam WAITS_BITS = 4;
 
   // A reservation-station entry: its table (RS_LD, RS_EX, RS_ST) above its place there. Controllers hand it back as they got it.
   localparam logic [1:0] RS_LD = 2'd0;

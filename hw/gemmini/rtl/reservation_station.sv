@@ -46,13 +46,19 @@ module reservation_station
     output logic [1:0]            conv_done_ld,
     output logic [1:0]            conv_done_ex,
     output logic [1:0]            conv_done_st,
+    output rs_id_t                alloc_id,
+    output logic                  done_valid,
+    output rs_id_t                done_id,
     output logic                  busy,
+    output logic                  ld_running,  // the controller has a command
+    output logic                  ex_running,
+    output logic                  st_running,
     output logic [31:0]           ld_count,
     output logic [31:0]           ex_count,
     output logic [31:0]           st_count,
-    output logic [STALL_BITS-1:0] stall_ld,
-    output logic [STALL_BITS-1:0] stall_ex,
-    output logic [STALL_BITS-1:0] stall_st
+    output logic [WAITS_BITS-1:0] stall_ld,
+    output logic [WAITS_BITS-1:0] stall_ex,
+    output logic [WAITS_BITS-1:0] stall_st
 );
   // All tables in one numbering: loads, then execute commands, then stores.
   localparam N = LD_ENTRIES + EX_ENTRIES + ST_ENTRIES;
@@ -169,8 +175,7 @@ module reservation_station
   // ------------------------------------------------------------------ issue and completion
   logic [N-1:0] ready, issue_ld, issue_ex, issue_st, issue, done;
   logic [N_BITS-1:0] ld_place, ex_place, st_place, done_place;
-  logic ld_fire, ex_fire, st_fire, done_valid;
-  rs_id_t done_id;
+  logic ld_fire, ex_fire, st_fire;
 
   always_comb begin
     for (int i = 0; i < N; i++) ready[i] = valid[i] && !issued[i] && deps[i] == '0;
@@ -264,6 +269,8 @@ module reservation_station
     new_place = '0;
     for (int i = 0; i < N; i++) if (place[i]) new_place = N_BITS'(i);
   end
+  assign alloc_id = new_ld ? {RS_LD, PLACE_BITS'(new_place)} : new_ex ? {RS_EX, PLACE_BITS'(new_place - N_BITS'(EX0))}
+                                                             : {RS_ST, PLACE_BITS'(new_place - N_BITS'(ST0))};
 
   for (genvar i = 0; i < N; i++) begin : entry
     always_ff @(posedge clk) begin
@@ -329,6 +336,9 @@ module reservation_station
     for (int i = 0; i < N; i++) count_of = count_of + 32'(entries[i]);
   endfunction
 
+  assign ld_running = |(valid & issued & LD_MASK);
+  assign ex_running = |(valid & issued & EX_MASK);
+  assign st_running = |(valid & issued & ST_MASK);
   assign ld_count = count_of(valid & LD_MASK);
   assign ex_count = count_of(valid & EX_MASK);
   assign st_count = count_of(valid & ST_MASK);
@@ -339,16 +349,16 @@ module reservation_station
     for (int i = 0; i < N; i++) if (waiting[i] && (deps[i] & waiting) == '0) oldest_deps = deps[i];
   endfunction
 
-  function automatic logic [STALL_BITS-1:0] stall_of(input logic [N-1:0] table_mask, input logic issue_valid, input logic fire);
+  function automatic logic [WAITS_BITS-1:0] stall_of(input logic [N-1:0] table_mask, input logic issue_valid, input logic fire);
     logic [N-1:0] waited;
     waited = oldest_deps(valid & ~issued & table_mask);
-    if ((valid & table_mask) == '0) stall_of = STALL_EMPTY;
-    else if ((valid & ~issued & table_mask) == '0) stall_of = STALL_RUNNING;
-    else if (fire) stall_of = STALL_ISSUE;
-    else if (issue_valid) stall_of = STALL_CONTROLLER;
-    else if (|(waited & LD_MASK)) stall_of = STALL_LD;
-    else if (|(waited & EX_MASK)) stall_of = STALL_EX;
-    else stall_of = STALL_ST;
+    stall_of = '0;
+    stall_of[WAITS_CONTROLLER] = issue_valid && !fire;
+    if (!issue_valid) begin
+      stall_of[WAITS_LD] = |(waited & LD_MASK);
+      stall_of[WAITS_EX] = |(waited & EX_MASK);
+      stall_of[WAITS_ST] = |(waited & ST_MASK);
+    end
   endfunction
 
   assign stall_ld = stall_of(LD_MASK, issue_ld_valid, ld_fire);
