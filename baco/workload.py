@@ -137,8 +137,10 @@ class Mapping:
 
     `temporal[l]` holds the trip counts at level l in the order of :data:`DIMENSIONS`; `orders[l]` the loop order at level l,
     outermost first, a permutation of the dimensions (those with one trip do not matter). `spatial_c` input channels lie across the
-    rows of the array, `spatial_k` output channels across its columns. For each dimension the product of its factors equals its
-    size exactly: BACO's mappings have no partial tiles.
+    rows of the array, `spatial_k` output channels across its columns.
+
+    For each dimension the product of its factors is its size, or larger: then its last tiles, at every level, end where the dimension
+    ends ("ragged"). Nothing is padded; a loop makes only the iterations that have something to do.
     """
 
     temporal: tuple[Factors, Factors, Factors, Factors]
@@ -155,28 +157,40 @@ class Mapping:
         return [Loop(level, d, self.factor(level, d)) for level in levels for d in self.orders[level] if self.factor(level, d) > 1]
 
     def tile(self, level: int) -> dict[str, int]:
-        """Sizes of the tile that level `level` works on: everything temporal at levels 0 to `level`, and everything spatial."""
+        """Sizes of a whole tile that level `level` works on: everything temporal at levels 0 to `level`, and everything spatial."""
         sizes = {d: math.prod(self.factor(inner, d) for inner in range(level + 1)) for d in DIMENSIONS}
         sizes["C"] *= self.spatial_c
         sizes["K"] *= self.spatial_k
         return sizes
 
+    def held(self, problem: Problem) -> dict[str, int]:
+        """Sizes of the largest tile on chip: the first, which ends with the dimension where that is smaller than a whole tile."""
+        return {d: min(size, problem.sizes[d]) for d, size in self.tile(SCRATCHPAD).items()}
+
+    def tiles(self, level: int, problem: Problem) -> dict[str, int]:
+        """How many tiles of `level` each dimension has, the last perhaps smaller than the others."""
+        return {d: -(-problem.sizes[d] // size) for d, size in self.tile(level).items()}
+
+    def ragged(self, problem: Problem) -> tuple[str, ...]:
+        """The dimensions with a last tile, at some level, that is smaller than the others."""
+        return tuple(d for d, size in self.tile(DRAM).items() if size != problem.sizes[d])
+
     # What each memory must hold -----------------------------------------------------------------------------------------------
 
-    def accumulator_rows(self) -> int:
+    def accumulator_rows(self, problem: Problem) -> int:
         """Rows of DIM int32 words that the output tile takes: one a pixel and block of `spatial_k` channels."""
-        t = self.tile(SCRATCHPAD)
-        return t["N"] * t["P"] * t["Q"] * (t["K"] // self.spatial_k)
+        t = self.held(problem)
+        return t["N"] * t["P"] * t["Q"] * -(-t["K"] // self.spatial_k)
 
-    def weight_rows(self) -> int:
+    def weight_rows(self, problem: Problem) -> int:
         """Scratchpad rows of the weight tile: one an input channel, filter tap and block of `spatial_k` output channels."""
-        t = self.tile(SCRATCHPAD)
-        return t["R"] * t["S"] * t["C"] * (t["K"] // self.spatial_k)
+        t = self.held(problem)
+        return t["R"] * t["S"] * t["C"] * -(-t["K"] // self.spatial_k)
 
     def input_rows(self, problem: Problem) -> int:
         """Scratchpad rows of the input tile: one an input pixel and block of `spatial_c` channels."""
-        t = self.tile(SCRATCHPAD)
-        return problem.tile_words("inputs", t) // self.spatial_c
+        t = self.held(problem)
+        return problem.tile_words("inputs", t | {"C": 1}) * -(-t["C"] // self.spatial_c)
 
     # Validity -----------------------------------------------------------------------------------------------------------------
 
@@ -196,7 +210,7 @@ class Mapping:
         broken += [
             f"the factors of {d} multiply to {whole[d]}, but the problem has {d}={size}."
             for d, size in problem.sizes.items()
-            if whole[d] != size
+            if whole[d] < size or self._idle(d, size)
         ]
         broken += [
             f"level 0 (registers) may loop only over P, Q, N, where the weights stay put, but has {d}={self.factor(REGISTERS, d)}."
@@ -210,6 +224,17 @@ class Mapping:
         ]
         return broken if config is None or broken else self._capacity_violations(problem, config, buffers)
 
+    def _idle(self, dim: str, size: int) -> bool:
+        """Whether a loop over `dim` has an iteration, or the array a row or column, that never has anything to do."""
+        inner = {"C": self.spatial_c, "K": self.spatial_k}.get(dim, 1)
+        if inner > size:
+            return True
+        for level in range(len(LEVELS)):
+            if (self.factor(level, dim) - 1) * inner >= size:
+                return True
+            inner *= self.factor(level, dim)
+        return False
+
     def _capacity_violations(self, problem: Problem, config: GemminiConfig, buffers: int) -> list[str]:
         broken = [
             f"spatial {d}={s} is larger than the array's side, DIM={config.dim}."
@@ -217,10 +242,10 @@ class Mapping:
             if s > config.dim
         ]
         copies = f" in {buffers} copies" if buffers > 1 else ""
-        need = buffers * self.accumulator_rows()
+        need = buffers * self.accumulator_rows(problem)
         if need > config.accumulator_rows:
             broken.append(f"the output tile{copies} needs {need} accumulator rows, but there are {config.accumulator_rows}.")
-        need = buffers * (self.weight_rows() + self.input_rows(problem))
+        need = buffers * (self.weight_rows(problem) + self.input_rows(problem))
         if need > config.scratchpad_rows:
             broken.append(f"the weight and input tiles{copies} need {need} scratchpad rows, but there are {config.scratchpad_rows}.")
         return broken

@@ -56,7 +56,7 @@ def least_machine(problem: Problem, mapping: Mapping, side: int) -> Machine:
     height = (tile["P"] - 1) * problem.stride[0] + (tile["R"] - 1) * problem.dilation[0] + 1
     width = (tile["Q"] - 1) * problem.stride[1] + (tile["S"] - 1) * problem.dilation[1] + 1
     words = math.prod(tile[d] for d in "RSCK") + tile["N"] * tile["C"] * height * width
-    return Machine(side, math.ceil(words / KIB), math.ceil(4 * side * mapping.accumulator_rows() / KIB))
+    return Machine(side, math.ceil(words / KIB), math.ceil(4 * side * mapping.accumulator_rows(problem) / KIB))
 
 
 @dataclass(frozen=True)

@@ -219,9 +219,9 @@ def indices(tile: dict[str, int], dims: str) -> list[tuple[int, ...]]:
 
 @given(mapped_problems())
 def test_output_rows_are_pixels_times_channel_blocks(pair: tuple[Problem, Mapping]) -> None:
-    _, mapping = pair
+    problem, mapping = pair
     rows = {(n, p, q, k // mapping.spatial_k) for n, p, q, k in indices(mapping.tile(SCRATCHPAD), "NPQK")}
-    assert mapping.accumulator_rows() == len(rows)
+    assert mapping.accumulator_rows(problem) == len(rows)
 
 
 @given(mapped_problems())
@@ -229,7 +229,7 @@ def test_weight_rows_are_taps_and_channels_times_output_blocks(pair: tuple[Probl
     problem, mapping = pair
     tile = mapping.tile(SCRATCHPAD)
     rows = {(r, s, c, k // mapping.spatial_k) for r, s, c, k in indices(tile, "RSCK")}
-    assert mapping.weight_rows() == len(rows)
+    assert mapping.weight_rows(problem) == len(rows)
     assert problem.tile_words("weights", tile) == len(indices(tile, "RSCK"))
     assert problem.tile_words("outputs", tile) == len(indices(tile, "NPQK"))
 

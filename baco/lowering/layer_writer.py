@@ -87,9 +87,9 @@ class LayerWriter:
         self.tile = mapping.tile(SCRATCHPAD)
         self.outer = mapping.loops(DRAM)
         self.inner = mapping.loops(ACCUMULATOR)
-        self.weight_rows = mapping.weight_rows()
+        self.weight_rows = mapping.weight_rows(problem)
         self.input_rows = mapping.input_rows(problem)
-        self.output_rows = mapping.accumulator_rows()
+        self.output_rows = mapping.accumulator_rows(problem)
         self.double_scratchpad = 2 * (self.weight_rows + self.input_rows) <= config.scratchpad_rows
         self.double_accumulator = 2 * self.output_rows <= config.accumulator_rows
 

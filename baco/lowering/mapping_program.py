@@ -146,7 +146,7 @@ def _check_fields(problem: Problem, mapping: Mapping) -> None:
     """Sizes that must fit an instruction field."""
     if problem.K * 4 >= 1 << 32:
         raise InvalidMapping([f"K={problem.K} is too large: a store's row stride is a 32-bit number of bytes."])
-    if mapping.accumulator_rows() >= isa.ROW_MASK or mapping.weight_rows() + mapping.input_rows(problem) >= isa.ROW_MASK:
+    if mapping.accumulator_rows(problem) >= isa.ROW_MASK or mapping.weight_rows(problem) + mapping.input_rows(problem) >= isa.ROW_MASK:
         raise InvalidMapping(["a tile needs more rows than a local address can name."])
 
 

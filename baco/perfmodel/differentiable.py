@@ -80,8 +80,10 @@ class Factors:
         tile = dict(zip(DIMENSIONS, self.tile.exp().unbind(-1), strict=True))
         spatial_c, spatial_k = self.spatial.exp().unbind(-1)
         inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] / spatial_c, "K": tile["K"] / spatial_k}
-        trips = {3: {d: shape.size[d] / tile[d] for d in DIMENSIONS}, 1: inner, 0: {d: tile[d] for d in "PQN"}}
-        return Nest(trips, {3: order} | INNER_ORDERS, spatial_c, spatial_k)
+        tiles = {d: shape.size[d] / tile[d] for d in DIMENSIONS}
+        trips = {3: tiles, 1: inner, 0: {d: tile[d] for d in "PQN"}}
+        runs = {d: tiles[d] * inner.get(d, 1) for d in DIMENSIONS}
+        return Nest(trips, {3: order} | INNER_ORDERS, spatial_c, spatial_k, tiles, runs)
 
 
 def counts(shape: Shape, factors: Factors, order: str, halo: str = "reload") -> Counts:
@@ -123,5 +125,5 @@ def costs(
     """Energy in pJ and latency in cycles of each layer of the batch, on machines given as tensors that broadcast with it."""
     moved = counts(shape, factors, order, halo)
     energy = sum(energies(moved, access_energies(accumulator_kib_per_column, scratchpad_kib, table), table).values())
-    terms = cycles(moved, factors.nest(shape, order), side, dram_words_per_cycle, latency, TENSORS).values()
+    terms = cycles(moved, side, dram_words_per_cycle, latency, TENSORS).values()
     return energy, torch.stack(torch.broadcast_tensors(*terms)).amax(dim=0)

@@ -6,7 +6,8 @@ cannot express for all three goes through :class:`Operations`. Equations: PERFMO
 
 The nest, outermost first: the loops of level 3 (DRAM), of level 1 (accumulator), of level 0 (registers; P, Q, N only). A loop with one trip
 does not exist. A tile of tensor T is filled once for every iteration of the loops above it, from the outermost down to the innermost
-that touches T; the loops inside that one reuse the tile.
+that touches T; the loops inside that one reuse the tile. Whether a loop exists goes by a whole tile: one that has a single iteration in
+a ragged last tile still counts.
 """
 
 from __future__ import annotations
@@ -65,19 +66,25 @@ class Shape:
 
 @dataclass(frozen=True)
 class Nest:
-    """A mapping's figures: trips by level (0, 1, 3) and dimension, loop orders by level, spatial factors."""
+    """A mapping's figures: trips by level (0, 1, 3) and dimension, loop orders by level, spatial factors, and how many tiles there are.
+
+    Where a last tile is smaller than the others, trips are those of a whole tile, and `tiles` and `runs` what there is: `tiles` of the
+    scratchpad and the accumulator along each dimension, `runs` of the array (what the loops at levels 3 and 1 step through).
+    """
 
     trips: Mapping[int, Mapping[str, Number]]
     orders: Mapping[int, str]
     spatial_c: Number
     spatial_k: Number
+    tiles: Mapping[str, Number]
+    runs: Mapping[str, Number]
 
-    def loops(self, *levels: int) -> list[tuple[str, Number]]:
-        """(dimension, trips), outermost first."""
-        return [(d, self.trips[level][d]) for level in levels for d in self.orders[level] if d in self.trips[level]]
+    def loops(self, *levels: int) -> list[tuple[int, str, Number]]:
+        """(level, dimension, trips), outermost first."""
+        return [(level, d, self.trips[level][d]) for level in levels for d in self.orders[level] if d in self.trips[level]]
 
     def tile(self) -> dict[str, Number]:
-        """Sizes of the tile that the scratchpad and the accumulator hold: everything inside the loops of level 3."""
+        """Sizes of a whole tile that the scratchpad and the accumulator hold: everything inside the loops of level 3."""
         spatial = {"C": self.spatial_c, "K": self.spatial_k}
         return {d: self.trips[0].get(d, 1) * self.trips[1].get(d, 1) * spatial.get(d, 1) for d in DIMENSIONS}
 
@@ -87,6 +94,10 @@ class Counts:
     """Words read and written at each (level, tensor), as :class:`baco.traffic.Traffic` has them."""
 
     macs: Number
+    passes: Number
+    """Cycles that the array works: in a pass every element in use multiplies once."""
+    columns: Number
+    """Columns of the array in use, on average."""
     reads: Mapping[Place, Number]
     writes: Mapping[Place, Number]
 
@@ -105,26 +116,22 @@ def product(numbers: Sequence[Number]) -> Number:
     return math.prod(numbers, start=1)
 
 
-def fills(loops: Sequence[tuple[str, Number]], touching: frozenset[str], ops: Operations) -> Number:
-    """How often a tile below `loops` is filled: the trips from the outermost loop down to the innermost one that touches it."""
-    times, touched = 1, False
-    for dim, trips in reversed(loops):
+def repeats(nest: Nest, levels: tuple[int, ...], touching: frozenset[str], ops: Operations) -> Number:
+    """How often a tile below the loops of `levels` comes again: the iterations of those loops that do not touch its tensor and lie
+    outside the innermost one that does. How often tiles come at all is this times the number of different tiles."""
+    steps: dict[str, list[tuple[Any, Number]]] = {}
+    touched = False
+    for level, dim, trips in reversed(nest.loops(*levels)):
         if dim in touching:
-            times = times * trips
             touched = (trips > ops.one) | touched
         elif touched is not False:
-            times = times * ops.where(touched, trips, 1)
-    return times
-
-
-def visits(loops: Sequence[tuple[str, Number]], ops: Operations) -> Number:
-    """How often each output tile comes to the accumulator: the trips of the reduction loops outside the innermost output loop."""
-    times, touched = 1, False
-    for dim, trips in reversed(loops):
-        if dim in OUTPUT_DIMENSIONS:
-            touched = (trips > ops.one) | touched
-        elif touched is not False:
-            times = times * ops.where(touched, trips, 1)
+            steps.setdefault(dim, []).append((touched, nest.runs[dim] if level == 1 else nest.tiles[dim]))
+    times = 1
+    for found in steps.values():  # innermost first; where a loop counts, so do those of its dimension further out
+        count = 1
+        for counts, iterations in reversed(found):
+            count = ops.where(counts, iterations, count)
+        times = times * count
     return times
 
 
@@ -136,57 +143,69 @@ def extent(outputs: Number, taps: Number, stride: Number, dilation: Number, halo
     return (outputs - 1) * step + taps_extent
 
 
-def input_fill(shape: Shape, tile: Mapping[str, Number], loops: Sequence[tuple[str, Number]], halo: str, ops: Operations) -> Number:
-    """Words of input loaded into the scratchpad over the whole nest of level-3 `loops`.
+def over_tiles(size: Number, tile: Number, tiles: Number, figure: Callable[[Number], Number]) -> Number:
+    """The sum of a figure over the tiles of a dimension, all of which but the last are whole."""
+    return (tiles - 1) * figure(tile) + figure(size - (tiles - 1) * tile)
+
+
+def input_fill(shape: Shape, nest: Nest, halo: str, ops: Operations) -> Number:
+    """Words of input loaded into the scratchpad over the whole nest.
 
     With halo `reuse`, a window that slides along the innermost loop of all loads only its new rows. So Timeloop has it, by measurement
     (benchmarks/timeloop.py): where a loop lies inside, even one that leaves the inputs alone, the overlap is loaded again.
     """
-    span = {"P": 0, "R": 0, "Q": 1, "S": 1}
-    lines = [
-        extent(tile["P"], tile["R"], shape.stride[0], shape.dilation[0], halo, ops),
-        extent(tile["Q"], tile["S"], shape.stride[1], shape.dilation[1], halo, ops),
-    ]
-    shift = {
-        "P": tile["P"] * shape.stride[0],
-        "Q": tile["Q"] * shape.stride[1],
-        "R": tile["R"] * shape.dilation[0],
-        "S": tile["S"] * shape.dilation[1],
-    }
-    times, touched, inside = tile["N"] * tile["C"], False, False
-    for dim, trips in reversed(loops):
+    tile = nest.tile()
+    times = shape.size["N"] * shape.size["C"] * repeats(nest, (3,), INPUT_DIMENSIONS, ops)
+    innermost, inside = {}, False
+    for _, dim, trips in reversed(nest.loops(3)):
         exists = trips > ops.one
-        if dim not in INPUT_DIMENSIONS:
-            times = times * (ops.where(touched, trips, 1) if touched is not False else 1)
-        elif halo == "reuse" and dim in span:
-            axis = lines[span[dim]]
-            slid = axis + (trips - 1) * ops.minimum(axis, shift[dim])
-            lines[span[dim]] = slid if inside is False else ops.where(inside, axis * trips, slid)
-        else:
-            times = times * trips
-        touched = exists | touched if dim in INPUT_DIMENSIONS else touched
+        innermost[dim] = exists if inside is False else exists & ops.where(inside, False, True)
         inside = exists | inside
-    return times * lines[0] * lines[1]
+    for axis, (o, t) in enumerate(("PR", "QS")):
+        stride, dilation = shape.stride[axis], shape.dilation[axis]
+        whole = {d: ops.minimum(tile[d], shape.size[d]) for d in (o, t)}
+
+        def lines(outputs: Number, taps: Number, stride: Number = stride, dilation: Number = dilation) -> Number:
+            return extent(outputs, taps, stride, dilation, halo, ops)
+
+        def along(dim: str, figure: Callable[[Number], Number], whole: Mapping[str, Number] = whole) -> Number:
+            return over_tiles(shape.size[dim], whole[dim], nest.tiles[dim], figure)
+
+        def slid(window: Callable[[Number], Number], step: Number, dim: str) -> Number:
+            """Over the tiles of `dim`, which comes on by `step` a row or tap: the first window, and what is new in the others."""
+            new = lambda n: ops.minimum(window(n), n * step)  # noqa: E731
+            return along(dim, new) + window(whole[dim]) - new(whole[dim])
+
+        total = along(t, lambda taps: along(o, lambda outputs: lines(outputs, taps)))
+        if halo == "reuse":
+            rows = along(t, lambda taps: slid(lambda outputs: lines(outputs, taps), stride, o))
+            total = ops.where(innermost[o], rows, total)
+            rows = along(o, lambda outputs: slid(lambda taps: lines(outputs, taps), dilation, t))
+            total = ops.where(innermost[t], rows, total)
+        times = times * total
+    return times
 
 
 def count(shape: Shape, nest: Nest, halo: str, ops: Operations) -> Counts:
-    """Words moved at every level. Exact: what the compiled program does when halo is `reload`."""
+    """Words moved at every level. Exact: what the compiled program does when halo is `reload`.
+
+    Tiles of a dimension that a tensor has add up to its size, whole or ragged, so a fill costs the tensor's words each time it comes.
+    """
     if halo not in HALOS:
         raise InvalidOption("halo", halo, HALOS)
-    outer, tile = nest.loops(3), nest.tile()
-    macs = product([shape.size[d] for d in DIMENSIONS])
-    outputs = product([shape.size[d] for d in "PQKN"])
-    passes = product([n for _, n in nest.loops(3, 1, 0)])  # a pass: every element of the array multiplies once
-    weight_fill = product([tile[d] for d in "RSCK"]) * fills(outer, WEIGHT_DIMENSIONS, ops)
-    register_fill = nest.spatial_c * nest.spatial_k * fills(nest.loops(3, 1), WEIGHT_DIMENSIONS, ops)
-    inputs = input_fill(shape, tile, outer, halo, ops)
-    times = visits(outer, ops)
-    partial_sums = passes * nest.spatial_k  # MACs / s_C: one for each column and pass
+    size, runs = shape.size, nest.runs
+    macs, outputs, weights = (product([size[d] for d in dims]) for dims in (DIMENSIONS, "PQKN", "RSCK"))
+    pixels_and_taps = product([size[d] for d in "PQNRS"])
+    weight_fill = weights * repeats(nest, (3,), WEIGHT_DIMENSIONS, ops)
+    register_fill = weights * repeats(nest, (3, 1), WEIGHT_DIMENSIONS, ops)
+    inputs = input_fill(shape, nest, halo, ops)
+    times = repeats(nest, (3,), OUTPUT_DIMENSIONS, ops)
+    partial_sums = pixels_and_taps * size["K"] * runs["C"]  # one for each column in use and pass
     reads = {
         ("registers", "weights"): macs,
         ("accumulator", "outputs"): partial_sums - outputs + outputs * times,
         ("scratchpad", "weights"): register_fill,
-        ("scratchpad", "inputs"): passes * nest.spatial_c,
+        ("scratchpad", "inputs"): pixels_and_taps * size["C"] * runs["K"],
         ("dram", "weights"): weight_fill,
         ("dram", "inputs"): inputs,
         ("dram", "outputs"): outputs * (times - 1),
@@ -198,7 +217,7 @@ def count(shape: Shape, nest: Nest, halo: str, ops: Operations) -> Counts:
         ("scratchpad", "inputs"): inputs,
         ("dram", "outputs"): outputs * times,
     }
-    return Counts(macs, reads, writes)
+    return Counts(macs, pixels_and_taps * runs["C"] * runs["K"], size["K"] / runs["K"], reads, writes)
 
 
 def access_energies(accumulator_kib_per_column: Number, scratchpad_kib: Number, table: EnergyTable) -> dict[str, Number]:
@@ -216,7 +235,7 @@ def energies(counts: Counts, per_access: Mapping[str, Number], table: EnergyTabl
     return {"compute": counts.macs * table.mac} | {level: counts.accesses(level) * energy for level, energy in per_access.items()}
 
 
-def cycles(counts: Counts, nest: Nest, side: Number, dram_words_per_cycle: Number, latency: str, ops: Operations) -> dict[str, Number]:
+def cycles(counts: Counts, side: Number, dram_words_per_cycle: Number, latency: str, ops: Operations) -> dict[str, Number]:
     """Cycles that each resource alone would take; the layer takes the largest, as all of them overlap.
 
     `shared`: accesses over a level's bandwidth, the accumulator's being that of the columns in use (DOSA). `separate`: the larger of
@@ -224,9 +243,9 @@ def cycles(counts: Counts, nest: Nest, side: Number, dram_words_per_cycle: Numbe
     """
     if latency not in LATENCIES:
         raise InvalidOption("latency", latency, LATENCIES)
-    terms = {"compute": product([n for _, n in nest.loops(3, 1, 0)])}
+    terms = {"compute": counts.passes}
     if latency == "shared":
-        bandwidth = {"accumulator": PORTS * nest.spatial_k, "scratchpad": PORTS * side, "dram": dram_words_per_cycle}
+        bandwidth = {"accumulator": PORTS * counts.columns, "scratchpad": PORTS * side, "dram": dram_words_per_cycle}
         return terms | {level: counts.accesses(level) / words for level, words in bandwidth.items()}
     bandwidth = {"registers": PORTS * side * side, "accumulator": PORTS * side, "scratchpad": PORTS * side, "dram": dram_words_per_cycle}
     return terms | {level: ops.maximum(counts.level_reads(level), counts.level_writes(level)) / words for level, words in bandwidth.items()}

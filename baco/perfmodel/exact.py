@@ -9,7 +9,7 @@ from baco.perfmodel.constants import TABLE_6_3, EnergyTable
 from baco.perfmodel.equations import INTEGERS, Counts, Nest, Shape, access_energies, count, cycles, energies
 from baco.perfmodel.machine import Machine
 from baco.traffic import Traffic
-from baco.workload import ACCUMULATOR, DIMENSIONS, DRAM, REGISTERS, Mapping, Problem
+from baco.workload import ACCUMULATOR, DIMENSIONS, DRAM, REGISTERS, SCRATCHPAD, Mapping, Problem
 
 PJ_TO_UJ = 1e-6
 
@@ -19,7 +19,7 @@ def shape_of(problem: Problem) -> Shape:
     return Shape(problem.sizes, problem.stride, problem.dilation)
 
 
-def nest_of(mapping: Mapping) -> Nest:
+def nest_of(problem: Problem, mapping: Mapping) -> Nest:
     """The mapping's figures as the equations read them."""
     levels = (REGISTERS, ACCUMULATOR, DRAM)
     return Nest(
@@ -27,12 +27,14 @@ def nest_of(mapping: Mapping) -> Nest:
         orders={level: mapping.orders[level] for level in levels},
         spatial_c=mapping.spatial_c,
         spatial_k=mapping.spatial_k,
+        tiles=mapping.tiles(SCRATCHPAD, problem),
+        runs=mapping.tiles(REGISTERS, problem),
     )
 
 
 def _counts(problem: Problem, mapping: Mapping, halo: str) -> Counts:
     mapping.check(problem)
-    return count(shape_of(problem), nest_of(mapping), halo, INTEGERS)
+    return count(shape_of(problem), nest_of(problem, mapping), halo, INTEGERS)
 
 
 def predict(problem: Problem, mapping: Mapping, halo: str = "reload") -> Traffic:
@@ -86,7 +88,7 @@ def evaluate(
     """Energy and latency of `mapping` on `machine`. Does not check that the machine holds the mapping."""
     counts = _counts(problem, mapping, halo)
     per_access = access_energies(machine.accumulator_kib_per_column, machine.scratchpad_kib, table)
-    terms = cycles(counts, nest_of(mapping), machine.side, machine.dram_words_per_cycle, latency, INTEGERS)
+    terms = cycles(counts, machine.side, machine.dram_words_per_cycle, latency, INTEGERS)
     return Cost(_traffic(counts), energies(counts, per_access, table), terms)
 
 

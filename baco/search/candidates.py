@@ -35,6 +35,7 @@ from baco.perfmodel.equations import (
 from baco.search.spaces import Limits, Space
 from baco.workload import DIMENSIONS, Mapping, Problem, window
 
+AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
 ARRAYS = Operations(where=np.where, minimum=np.minimum, maximum=np.maximum)
 
 FIXED, ACCUMULATOR, SCRATCHPAD, LATENCY, ACCUMULATOR_KIB, SCRATCHPAD_KIB = range(6)
@@ -72,13 +73,13 @@ class Choice:
 
     def mapping(self, problem: Problem) -> Mapping:
         tile = dict(zip(DIMENSIONS, self.tile, strict=True))
-        inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] // self.spatial_c, "K": tile["K"] // self.spatial_k}
+        inner = {"R": tile["R"], "S": tile["S"], "C": -(-tile["C"] // self.spatial_c), "K": -(-tile["K"] // self.spatial_k)}
         return Mapping(
             temporal=(
                 tuple(tile[d] if d in "PQN" else 1 for d in DIMENSIONS),
                 tuple(inner.get(d, 1) for d in DIMENSIONS),
                 (1,) * 7,
-                tuple(problem.sizes[d] // tile[d] for d in DIMENSIONS),
+                tuple(-(-problem.sizes[d] // tile[d]) for d in DIMENSIONS),
             ),
             orders=(INNER_ORDERS[0], INNER_ORDERS[1], INNER_ORDERS[2], self.order),
             spatial_c=self.spatial_c,
@@ -127,9 +128,10 @@ def capacities(
     rows = np.vectorize(window, otypes=[float])(tiles[2], tiles[0], problem.stride[0], problem.dilation[0])
     lines = np.vectorize(window, otypes=[float])(tiles[3], tiles[1], problem.stride[1], problem.dilation[1])
     weights, inputs = tile["R"] * tile["S"] * tile["C"] * tile["K"], tile["N"] * tile["C"] * rows * lines
-    outputs = tile["N"] * tile["P"] * tile["Q"] * (tile["K"] / spatial_k)
-    accumulator_kib = space.accumulator_kib(outputs, side if columns is None else columns)
-    return accumulator_kib, space.scratchpad_kib(weights, weights / spatial_k, inputs, inputs / spatial_c, side)
+    blocks_c, blocks_k = -(-tiles[AXIS_C] // spatial_c), -(-tiles[AXIS_K] // spatial_k)
+    accumulator_kib = space.accumulator_kib(tile["N"] * tile["P"] * tile["Q"] * blocks_k, side if columns is None else columns)
+    weight_rows, input_rows = tile["R"] * tile["S"] * tile["C"] * blocks_k, tile["N"] * rows * lines * blocks_c
+    return accumulator_kib, space.scratchpad_kib(weights, weight_rows, inputs, input_rows, side)
 
 
 def score(
@@ -152,8 +154,11 @@ def score(
     """
     tile = {d: t.astype(np.float64) for d, t in zip(DIMENSIONS, tiles, strict=True)}
     s_c, s_k = spatial_c.astype(np.float64), spatial_k.astype(np.float64)
-    inner = {"R": tile["R"], "S": tile["S"], "C": tile["C"] / s_c, "K": tile["K"] / s_k}
-    trips = {3: {d: problem.sizes[d] / tile[d] for d in DIMENSIONS}, 1: inner, 0: {d: tile[d] for d in "PQN"}}
+    inner = {"R": tile["R"], "S": tile["S"], "C": np.ceil(tile["C"] / s_c), "K": np.ceil(tile["K"] / s_k)}
+    outer = {d: np.ceil(problem.sizes[d] / tile[d]) for d in DIMENSIONS}
+    trips = {3: outer, 1: inner, 0: {d: tile[d] for d in "PQN"}}
+    blocks = {"C": np.ceil(problem.C / s_c), "K": np.ceil(problem.K / s_k)}
+    runs = {"R": problem.R, "S": problem.S, **{d: outer[d] for d in "PQN"}, **blocks}
     accumulator_kib, scratchpad_kib = capacities(problem, tiles, spatial_c, spatial_k, side, space, columns)
     whole = np.broadcast_shapes(accumulator_kib.shape, scratchpad_kib.shape)
     orders = level3_orders(halo)
@@ -161,9 +166,9 @@ def score(
     per_access = access_energies(0.0, 0.0, table)
     shape = Shape(problem.sizes, problem.stride, problem.dilation)
     for i, order in enumerate(orders):
-        nest = Nest(trips, {3: order} | INNER_ORDERS, s_c, s_k)
+        nest = Nest(trips, {3: order} | INNER_ORDERS, s_c, s_k, outer, runs)
         counts = count(shape, nest, halo, ARRAYS)
-        terms = list(cycles(counts, nest, side, dram_words_per_cycle, latency, ARRAYS).values())
+        terms = list(cycles(counts, side, dram_words_per_cycle, latency, ARRAYS).values())
         slowest = terms[0]
         for term in terms[1:]:
             slowest = np.maximum(slowest, term)

@@ -169,8 +169,8 @@ def buildable(layers: Sequence[LayerResult]) -> GemminiConfig:
     side = 2
     while side < max(max(r.mapping.spatial_c, r.mapping.spatial_k) for r in layers):
         side *= 2
-    accumulator = max(float(space.accumulator_kib(r.mapping.accumulator_rows(), side)) for r in layers)
-    rows = [(r.mapping.weight_rows(), r.mapping.input_rows(r.problem)) for r in layers]
+    accumulator = max(float(space.accumulator_kib(r.mapping.accumulator_rows(r.problem), side)) for r in layers)
+    rows = [(r.mapping.weight_rows(r.problem), r.mapping.input_rows(r.problem)) for r in layers]
     scratchpad = max(float(space.scratchpad_kib(0, weights, 0, inputs, side)) for weights, inputs in rows)
     return space.config(side, accumulator, scratchpad)
 

@@ -120,5 +120,5 @@ def test_a_layer_at_real_size() -> None:
     mapping = Mapping.parse("L3[WIO] R3 C8 K4 P2 - L2[WI] N1 K16X - L1[O] K4 S3 C2 C16X - L0[W] Q14 P7")
     layer = compile_mapping(problem, mapping, GemminiConfig())
     assert predict(problem, mapping).differences(layer.compiled.traffic(1)) == []
-    rows = mapping.weight_rows() + mapping.input_rows(problem)
+    rows = mapping.weight_rows(problem) + mapping.input_rows(problem)
     assert layer.compiled.requirements.scratchpad_rows in (rows, 2 * rows)

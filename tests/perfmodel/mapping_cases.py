@@ -12,8 +12,8 @@ MOST_PASSES = 1500
 
 
 @st.composite
-def cases(draw: st.DrawFn, canonical: bool = False) -> tuple[Problem, Mapping]:
-    """A problem and a mapping of it. `canonical`: only mappings of the form that the search makes."""
+def cases(draw: st.DrawFn, canonical: bool = False, ragged: bool = False) -> tuple[Problem, Mapping]:
+    """A problem and a mapping of it. `canonical`: only mappings of the form that the search makes. `ragged`: last tiles may be smaller."""
     factor = st.sampled_from((1, 1, 1, 2, 3))
     level0 = {d: draw(factor) if d in "PQN" else 1 for d in DIMENSIONS}
     level1 = {d: draw(factor) if d in "RSCK" or not canonical else 1 for d in DIMENSIONS}
@@ -27,6 +27,12 @@ def cases(draw: st.DrawFn, canonical: bool = False) -> tuple[Problem, Mapping]:
     size = {d: level0[d] * level1[d] * level3[d] for d in DIMENSIONS}
     size["C"] *= spatial_c
     size["K"] *= spatial_k
+    if ragged:  # as much less as leaves no iteration without work
+        for d in DIMENSIONS:
+            inner, least = {"C": spatial_c, "K": spatial_k}.get(d, 1), {"C": spatial_c, "K": spatial_k}.get(d, 1)
+            for factors in (level0, level1, level3):
+                least, inner = max(least, (factors[d] - 1) * inner + 1), inner * factors[d]
+            size[d] = draw(st.integers(least, size[d]))
     pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
     problem = Problem(**size, stride=draw(pair), dilation=draw(pair))
     order = st.permutations(DIMENSIONS).map("".join)

@@ -15,14 +15,14 @@ from baco.workload import InvalidMapping, Mapping, Problem
 
 
 @settings(max_examples=300, deadline=None)
-@given(cases())
+@given(cases() | cases(ragged=True))
 def test_predicted_traffic_is_what_a_walk_counts(case):
     problem, mapping = case
     assert predict(problem, mapping).differences(walk(problem, mapping)) == []
 
 
 @settings(max_examples=150, deadline=None)
-@given(cases())
+@given(cases() | cases(ragged=True))
 def test_sliding_inputs_are_counted_as_a_walk_counts_them(case):
     problem, mapping = case
     assert predict(problem, mapping, halo="reuse").differences(walk(problem, mapping, halo="reuse")) == []
@@ -44,7 +44,7 @@ def test_windows_slide_only_along_the_innermost_loop(orders, words):
 
 @pytest.mark.long
 @settings(max_examples=4000, deadline=None)
-@given(cases(), st.sampled_from(HALOS))
+@given(cases() | cases(ragged=True), st.sampled_from(HALOS))
 def test_thousands_of_mappings_are_counted_as_a_walk_counts_them(case, halo):
     problem, mapping = case
     assert predict(problem, mapping, halo).differences(walk(problem, mapping, halo)) == []

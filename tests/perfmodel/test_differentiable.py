@@ -40,7 +40,7 @@ def test_tensors_and_whole_numbers_agree(case, halo, latency):
     assert float(energy) == pytest.approx(cost.energy_pj, rel=1e-9)
     assert float(cycles) == pytest.approx(cost.cycles, rel=1e-9)
     held = model.requirements(shape, factors)
-    assert float(held.accumulator_rows) == pytest.approx(mapping.accumulator_rows(), rel=1e-9)
+    assert float(held.accumulator_rows) == pytest.approx(mapping.accumulator_rows(problem), rel=1e-9)
     tile = mapping.tile(SCRATCHPAD)
     assert float(held.weights) == pytest.approx(problem.tile_words("weights", tile), rel=1e-9)
     assert float(held.inputs) == pytest.approx(problem.tile_words("inputs", tile), rel=1e-9)

@@ -94,7 +94,7 @@ def test_nvdla_holds_its_mappings_and_is_scored_exactly(machine):
         tile = mapping.tile(2)
         words = layer.problem.tile_words("weights", tile) + layer.problem.tile_words("inputs", tile)
         assert words <= machine.scratchpad_kib * 1024
-        assert mapping.accumulator_rows() * 4 * (machine.columns or machine.side) <= machine.accumulator_kib * 1024
+        assert mapping.accumulator_rows(layer.problem) * 4 * (machine.columns or machine.side) <= machine.accumulator_kib * 1024
         assert evaluate(layer.problem, mapping, machine).cycles >= layer.problem.macs / machine.elements
 
 

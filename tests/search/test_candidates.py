@@ -53,8 +53,8 @@ def needs(space, problem, mapping):
     tile = mapping.tile(2)
     weights, inputs = problem.tile_words("weights", tile), problem.tile_words("inputs", tile)
     return (
-        float(space.accumulator_kib(mapping.accumulator_rows(), SIDE)),
-        float(space.scratchpad_kib(weights, mapping.weight_rows(), inputs, mapping.input_rows(problem), SIDE)),
+        float(space.accumulator_kib(mapping.accumulator_rows(problem), SIDE)),
+        float(space.scratchpad_kib(weights, mapping.weight_rows(problem), inputs, mapping.input_rows(problem), SIDE)),
     )
 
 

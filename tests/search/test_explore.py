@@ -47,7 +47,7 @@ def test_the_hardware_is_the_least_that_holds_the_mappings(result):
     from baco.search.spaces import space_named
 
     space, machine = space_named(result.space), result.design.machine
-    rows = max(r.mapping.accumulator_rows() for r in result.layers)
+    rows = max(r.mapping.accumulator_rows(r.problem) for r in result.layers)
     assert machine.accumulator_kib == float(space.accumulator_kib(rows, machine.side))
     assert type(result.config) is (GemminiConfig if result.space == "gemmini" else Machine)
 
