@@ -48,6 +48,7 @@ module loop_conv_execute
   logic [31:0] s_place, s_b_base, s_a_base, s_irow, s_icol, s_c_base, s_line, s_col;
   // second stage
   logic [31:0] weights_row, input_row, output_row;
+  logic [15:0] image_rows;
 
   loop_conv_stages stages (
       .clk,
@@ -138,6 +139,7 @@ module loop_conv_execute
     end
   end
 
+  assign image_rows = 16'(l.irow_end - l.irow_first) * 16'(l.icol_end - l.icol_first);  // all of them, also with downsample
   assign weights_row = s_b_base + (l.f.weight_0132 ? s_place * 32'(l.c.ochs) + 32'(s_o) : s_place * 32'(l.c.kchs) + 32'(s_ch));
   assign input_row = s_a_base + s_irow * 32'(l.icols_ds) + s_icol;
   assign output_row = s_c_base + s_line + s_col;
@@ -148,7 +150,7 @@ module loop_conv_execute
       out_cmd.from_conv <= 1'b1;
       if (s_config) begin
         out_cmd.funct <= FUNCT_CONFIG;
-        out_cmd.rs1 <= 64'(CONFIG_EX) | 64'd1 << CONFIG_EX_SET_ONLY_STRIDES_LSB | 64'(l.image[15:0]) << CONFIG_EX_A_STRIDE_LSB;
+        out_cmd.rs1 <= 64'(CONFIG_EX) | 64'd1 << CONFIG_EX_SET_ONLY_STRIDES_LSB | 64'(image_rows) << CONFIG_EX_A_STRIDE_LSB;
         out_cmd.rs2 <= 64'(l.plane[15:0]) << CONFIG_EX_C_STRIDE_LSB;
       end else if (s_preload) begin
         out_cmd.funct <= FUNCT_PRELOAD;

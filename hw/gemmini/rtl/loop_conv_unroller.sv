@@ -32,6 +32,7 @@ module loop_conv_unroller
     input  logic [1:0] conv_done_ld,
     input  logic [1:0] conv_done_ex,
     input  logic [1:0] conv_done_st,
+    output logic       stall_slot,  // a command of a loop waits for a slot
     output logic       busy
 );
   localparam logic [31:0] HALF_SPAD = 32'(SPAD_ROWS / 2);
@@ -401,5 +402,6 @@ module loop_conv_unroller
     end
   end
 
+  assign stall_slot = cmd_valid && (is_run || is_config) && configured[fill];
   assign busy = cmd_valid || configured != '0;
 endmodule
