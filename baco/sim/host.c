@@ -2,12 +2,27 @@
  *
  * unicorn has no custom-3 opcode and raises RISC-V exception 2 for it with the program counter 4 past the instruction; the hook runs
  * the command on the accelerator model and returns, and the core goes on behind it. The block hook counts instructions, looks whether
- * the program has written `tohost`, and gives control back to Python now and then so that ctrl-C works. */
+ * the program has written `tohost`, and gives control back to Python now and then so that ctrl-C works.
+ *
+ * Where there is a device, commands go to it instead of to the model, and the core has a clock: each instruction takes the cycles that an
+ * in-order core with its caches warm and its branches predicted would (baco/sim/verilator.py). */
 #include "internal.h"
 
 #define BLOCKS_PER_CLOCK_CHECK 256
 #define FUNCT3_COMMAND 3
 #define FUNCT3_RESULT 4 /* the bit of funct3 that says there is a destination register */
+
+/* A device does what it is asked in this many cycles of its own, or says that it must be asked again: so ctrl-C works while it is busy. */
+#define DEVICE_PATIENCE 20000
+enum { DEVICE_DONE, DEVICE_AGAIN };
+
+/* Something with a clock in place of the model. Both functions take the core's cycle and give back the one in which it may go on. A command
+ * with a place for its value waits for it. Mirrored in Python. */
+struct device {
+    void *self;
+    int (*command)(void *self, uint64_t *cycle, uint64_t patience, uint32_t funct7, uint64_t rs1, uint64_t rs2, uint64_t *value);
+    int (*fence)(void *self, uint64_t *cycle, uint64_t patience);
+};
 
 /* Mirrored in Python. */
 struct host {
@@ -24,10 +39,15 @@ struct host {
     uint64_t blocks;
     int32_t reg_x0, reg_pc;
     uint32_t stop; /* one of the values below */
-    const uint64_t *clock_reads; /* addresses of instructions that read a clock, rising; the loader has made them illegal */
-    uint64_t clock_read_count;
+    const uint64_t *taken; /* addresses of the instructions that come here instead of being run, rising; the loader has made them illegal */
+    uint64_t taken_count;
+    const struct device *device; /* NULL: the model */
+    uint64_t cycles;             /* of the core's clock, if there is a device: those in which the instructions so far are done */
+    uint64_t queue_cycles, fence_cycles; /* of them, those in which the core waited to hand a command over, and at fences */
+    uint64_t resume;             /* where to go on after a stop; 0 at the program counter */
+    uint64_t value;              /* the device's answer to a command */
 };
-enum { STOP_NONE, STOP_EXIT, STOP_SLICE, STOP_FAULT };
+enum { STOP_NONE, STOP_EXIT, STOP_SLICE, STOP_FAULT, STOP_DEVICE };
 
 /* enum uc_mem_type of unicorn.h: reads and writes of mapped but forbidden memory follow the unmapped ones. */
 enum { UC_MEM_READ_UNMAPPED = 19, UC_MEM_WRITE_UNMAPPED = 20, UC_MEM_WRITE_PROT = 22, UC_MEM_READ_PROT = 23 };
@@ -100,18 +120,60 @@ static bool check_registers(struct gemmini *m, struct command *c, uint32_t word)
     return true;
 }
 
-/* Whether the instruction at `pc` is rdcycle, rdtime or rdinstret: they give instructions so far, the same in every run. */
-static bool reads_clock(const struct host *h, uint64_t pc) {
-    uint64_t low = 0, high = h->clock_read_count;
+static bool is_taken(const struct host *h, uint64_t pc) {
+    uint64_t low = 0, high = h->taken_count;
     while (low < high) {
         uint64_t middle = (low + high) / 2;
-        if (h->clock_reads[middle] == pc) return true;
-        if (h->clock_reads[middle] < pc)
+        if (h->taken[middle] == pc) return true;
+        if (h->taken[middle] < pc)
             low = middle + 1;
         else
             high = middle;
     }
     return false;
+}
+
+/* The instruction at `pc` is to be run again: take back what its block, which is itself alone, counted. */
+static void again(struct host *h, void *engine, uint64_t pc) {
+    h->instructions--;
+    h->cycles--;
+    h->resume = pc;
+    stop(h, engine, STOP_SLICE);
+}
+
+/* The device's answer after it was asked for something at cycle `since`. */
+static bool device_did(struct host *h, void *engine, uint64_t pc, int state, uint64_t since, uint64_t *waited) {
+    *waited += h->cycles - since;
+    if (state == DEVICE_AGAIN) {
+        again(h, engine, pc);
+    } else if (state != DEVICE_DONE) {
+        h->resume = pc;
+        stop(h, engine, STOP_DEVICE);
+    }
+    return state == DEVICE_DONE;
+}
+
+/* A fence takes FENCE_CYCLES with the accelerator at rest, and the next instruction comes FENCE_AFTER cycles after it is
+ * (GEMMINI_UARCH section 9.2). */
+static void fence(struct host *h, void *engine, uint64_t pc) {
+    uint64_t since = h->cycles, idle = h->cycles;
+    int state = h->device->fence(h->device->self, &idle, DEVICE_PATIENCE);
+    if (state == DEVICE_DONE) {
+        uint64_t least = since - 1 + FENCE_CYCLES;
+        h->cycles = idle > since ? idle + FENCE_AFTER : least;
+        if (h->cycles < least) h->cycles = least;
+    }
+    device_did(h, engine, pc, state, since, &h->fence_cycles);
+}
+
+/* A clock read gives cycles, or instructions so far, which are also the cycles where there is no clock: the same in every run. */
+static void taken(struct host *h, void *engine, uint64_t pc, uint32_t word) {
+    if (word >> TAKEN_KIND == TAKEN_FENCE) {
+        fence(h, engine, pc);
+    } else if ((word >> 7 & 31) != 0) {
+        const uint64_t *clock = h->device && word >> TAKEN_KIND == TAKEN_CYCLE ? &h->cycles : &h->instructions;
+        h->reg_write(engine, h->reg_x0 + (int)(word >> 7 & 31), clock);
+    }
 }
 
 /* UC_HOOK_INTR */
@@ -127,8 +189,8 @@ void host_interrupt(void *engine, uint32_t number, void *user) {
         return;
     }
     uint32_t word = word_at(h, pc);
-    if (reads_clock(h, pc)) {
-        if ((word >> 7 & 31) != 0) h->reg_write(engine, h->reg_x0 + (int)(word >> 7 & 31), &h->instructions);
+    if (is_taken(h, pc)) {
+        taken(h, engine, pc, word);
         return;
     }
     if ((word & 0x7F) != OPCODE) {
@@ -152,10 +214,18 @@ void host_interrupt(void *engine, uint32_t number, void *user) {
     }
     m->clock = h->instructions;
     m->pc = pc;
-    if (!known || !gemmini_execute(m, &c)) {
+    if (known && h->device) {
+        uint64_t since = h->cycles;
+        uint64_t *value = c.funct7 == FUNCT7_COUNTER ? &h->value : NULL;
+        int state = h->device->command(h->device->self, &h->cycles, DEVICE_PATIENCE, c.funct7, c.rs1, c.rs2, value);
+        if (!device_did(h, engine, pc, state, since, &h->queue_cycles)) return;
+    } else if (!known || !gemmini_execute(m, &c)) {
         stop_with_fault(h, engine, pc);
-    } else if ((word >> 12 & FUNCT3_RESULT) && (word >> 7 & 31) != 0) {
-        uint64_t result = c.funct7 == FUNCT7_COUNTER ? m->value : 0; /* as Spike answers other commands that ask */
+        return;
+    }
+    if ((word >> 12 & FUNCT3_RESULT) && (word >> 7 & 31) != 0) {
+        uint64_t answer = h->device ? h->value : m->value;
+        uint64_t result = c.funct7 == FUNCT7_COUNTER ? answer : 0; /* as Spike answers other commands that ask */
         h->reg_write(engine, h->reg_x0 + (int)(word >> 7 & 31), &result);
     }
 }
@@ -201,13 +271,27 @@ bool host_memory_fault(void *engine, uint32_t type, uint64_t address, int size, 
     return false;
 }
 
-/* Instructions in the `size` bytes of a basic block: those of 4 bytes have both low bits set. */
-static uint64_t count_instructions(const struct host *h, uint64_t address, uint32_t size) {
-    if (!in_memory(h, address, size)) return 0;
+/* Cycles of an instruction of 4 bytes beyond its one: the multiplier and the divider work bit by bit. */
+static uint64_t more_cycles(const uint8_t *at) {
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+    bool divides = word >> 14 & 1;
+    bool integer = ((word & 0x7F) == 0x33 || (word & 0x7F) == 0x3B) && word >> 25 == 1;
+    bool floating = (word & 0x7F) == 0x53 && ((word >> 27) & 0x0F) == 3;
+    return integer ? (divides ? DIVIDE_CYCLES : MULTIPLY_CYCLES) - 1 : floating ? DIVIDE_CYCLES - 1 : 0;
+}
+
+/* Counts the instructions in the `size` bytes of a basic block, and their cycles: those of 4 bytes have both low bits set. */
+static void count_block(struct host *h, uint64_t address, uint32_t size) {
+    if (!in_memory(h, address, size)) return;
     const uint8_t *at = h->memory + (address - h->base), *end = at + size;
     uint64_t n = 0;
+    if (h->device)
+        for (const uint8_t *i = at; i + 4 <= end; i += (*i & 3) == 3 ? 4 : 2)
+            if ((*i & 3) == 3) h->cycles += more_cycles(i);
     for (; at < end; n++) at += (*at & 3) == 3 ? 4 : 2;
-    return n;
+    h->instructions += n;
+    h->cycles += n;
 }
 
 /* UC_HOOK_BLOCK */
@@ -227,5 +311,5 @@ void host_block(void *engine, uint64_t address, uint32_t size, void *user) {
         stop(h, engine, STOP_SLICE);
         return;
     }
-    h->instructions += count_instructions(h, address, size);
+    count_block(h, address, size);
 }

@@ -15,6 +15,7 @@ import numpy as np
 
 from baco.sim.accelerator import DramRegion
 from baco.sim.errors import ProgramError
+from baco.sim.host_costs import TAKEN_CYCLE, TAKEN_FENCE, TAKEN_KIND
 from baco.sim.program import Parameter, Program
 
 PAGE = 4096
@@ -155,34 +156,48 @@ def _foreign(elf: _Elf, limit: int) -> Image:
     return image
 
 
-CLOCKS = (0xB00, 0xB02, 0xC00, 0xC01, 0xC02)
-"""The control registers mcycle, minstret, cycle, time and instret."""
+CYCLES = (0xB00, 0xC00, 0xC01)
+"""The control registers mcycle, cycle and time."""
+RETIRED = (0xB02, 0xC02)
+"""minstret and instret."""
 
 
-def take_clock_reads(image: Image) -> np.ndarray:
-    """Find the instructions that read a clock (csrrs rd, clock, x0), and make them illegal but for their rd; their addresses, rising.
+def take_instructions(image: Image, *, fences: bool = False) -> np.ndarray:
+    """Find the instructions that read a clock (csrrs rd, clock, x0), and the fences if asked to, and make them illegal, with their rd and
+    what they were still in them; their addresses, rising.
 
     For the emulator, whose own clocks are the host's, different in every run; an illegal instruction comes to the simulator instead.
     """
     found, memory = [], image.memory
     for address, size in image.code:
         at, end = address - image.base, address - image.base + size
-        if not _may_read_clocks(memory[at:end]):
+        if not _may_hold_some(memory[at:end], fences):
             continue
         while at + 4 <= end:
             word = int.from_bytes(memory[at : at + 4].tobytes(), "little")
-            if word & 0xFF07F == 0x02073 and word >> 20 in CLOCKS:
+            kind = _kind(word, fences)
+            if kind is not None:
                 found.append(image.base + at)
-                _put(memory, at, (word & 0xF80 | 0x5B).to_bytes(4, "little"))
+                _put(memory, at, (kind << TAKEN_KIND | word & 0xF80 | 0x5B).to_bytes(4, "little"))
             at += 4 if word & 3 == 3 else 2
     return np.array(sorted(found), np.uint64)
 
 
-def _may_read_clocks(code: np.ndarray) -> bool:
-    """Whether any four bytes look like an instruction that reads a clock: most programs have none, and need not be gone through."""
+def _kind(word: int, fences: bool) -> int | None:
+    """What an instruction is taken out as; None if it is left."""
+    if fences and word & 0x707F == 0x000F:
+        return TAKEN_FENCE
+    if word & 0xFF07F != 0x02073 or word >> 20 not in CYCLES + RETIRED:
+        return None
+    return TAKEN_CYCLE if word >> 20 in CYCLES else 0
+
+
+def _may_hold_some(code: np.ndarray, fences: bool) -> bool:
+    """Whether any four bytes look like an instruction to be taken out: most programs have none, and need not be gone through."""
     halves = code[: code.size // 2 * 2].view(np.uint16).astype(np.uint32)
     words = halves[:-1] | halves[1:] << 16
-    return bool(np.any((words & 0xFF07F == 0x02073) & np.isin(words >> 20, CLOCKS)))
+    clocks = (words & 0xFF07F == 0x02073) & np.isin(words >> 20, CYCLES + RETIRED)
+    return bool(np.any(clocks) or (fences and np.any(words & 0x707F == 0x000F)))
 
 
 def _fromhost(elf: _Elf) -> int | None:

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from baco import isa, traffic
+from baco.sim import host_costs
 from baco.sim.errors import FAULT_KINDS
 from baco.sim.rules import RULES
 from baco.toolchain import atomic_write, cache_dir, digest, zig
@@ -154,17 +155,29 @@ class Host(ctypes.Structure):
         ("reg_x0", ctypes.c_int32),
         ("reg_pc", ctypes.c_int32),
         ("stop", ctypes.c_uint32),
-        ("clock_reads", ctypes.c_void_p),
-        ("clock_read_count", ctypes.c_uint64),
+        ("taken", ctypes.c_void_p),
+        ("taken_count", ctypes.c_uint64),
+        ("device", ctypes.c_void_p),
+        *((name, ctypes.c_uint64) for name in ("cycles", "queue_cycles", "fence_cycles", "resume", "value")),
     )
 
 
-STOP_NONE, STOP_EXIT, STOP_SLICE, STOP_FAULT = range(4)
+class Device(ctypes.Structure):
+    """`struct device`: an accelerator with a clock."""
+
+    _fields_ = (("self", ctypes.c_void_p), ("command", ctypes.c_void_p), ("fence", ctypes.c_void_p))
+
+
+STOP_NONE, STOP_EXIT, STOP_SLICE, STOP_FAULT, STOP_DEVICE = range(5)
 
 
 def generated_header() -> str:
     """The text of `generated.h`."""
-    lines = ["/* Generated from baco.isa and baco.traffic by baco/sim/native.py. */", "#pragma once", "#include <stdint.h>"]
+    lines = [
+        "/* Generated from baco.isa, baco.traffic and baco.sim.host_costs by baco/sim/native.py. */",
+        "#pragma once",
+        "#include <stdint.h>",
+    ]
     for name in ("OPCODE", "GARBAGE", "ACCUMULATOR_BIT", "ACCUMULATE_BIT", "FULL_WIDTH_BIT", "ROW_MASK", "NORM_COMMAND_LOW"):
         lines.append(f"#define {name} {getattr(isa, name):#x}u")
     for instruction in isa.INSTRUCTIONS:
@@ -175,6 +188,7 @@ def generated_header() -> str:
     lines.append(_enumeration("COUNTER", (*COUNTER_NAMES, "count")))
     lines.append(f"#define COUNTER_UNROLLED COUNTER_UNROLLED_{INSTRUCTION_NAMES[0].upper()}")
     lines.append(_enumeration("FAULT", ("none", *(_snake(kind.__name__) for kind in FAULT_KINDS))))
+    lines += [f"#define {name} {getattr(host_costs, name)}" for name in host_costs.__all__]
     lines.append(_enumeration("RULE", ("none", *(rule.name for rule in RULES))))
     names = ", ".join(f'"{name}"' for name in INSTRUCTION_NAMES)
     lines.append(f"static const char *const instruction_names[] = {{{names}}};")

@@ -178,7 +178,7 @@ def test_ctrl_c_ends_a_run() -> None:
 
 
 def test_a_run_longer_than_a_slice_is_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baco.sim.functional.SLICE_SECONDS", 0.001)
+    monkeypatch.setattr("baco.sim.host.SLICE_SECONDS", 0.001)
     body = "  li t2, {}\n1: addi t2, t2, -1\n  .insn r CUSTOM_3, 3, 7, x0, a0, a1\n  bnez t2, 1b\n  li a0, 0\n"
     few, many = (run_assembly(body.format(n)).counters for n in (3_010, 200_010))
     assert many.instructions == {"flush": 200_010}
