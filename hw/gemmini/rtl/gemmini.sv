@@ -93,7 +93,8 @@ module gemmini
       .conv_done_ld,
       .conv_done_ex,
       .conv_done_st,
-      .busy(conv_busy)
+      .busy(conv_busy),
+      .stall_slot(conv_stall)
   );
 
   loop_ws_unroller loop_ws (
@@ -295,5 +296,4 @@ module gemmini
   assign stall_rs = alloc_valid && !alloc_ready ? 3'b001 << alloc_id[RS_ID_BITS-1-:2] : 3'b000;
   assign stall_loop = {conv_stall, ws_stall};
   assign rs_count = {8'(st_count), 8'(ex_count), 8'(ld_count)};
-  assign conv_stall = conv_busy && raw_valid && !raw_ready;
 endmodule
