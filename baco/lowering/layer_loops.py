@@ -16,17 +16,18 @@ pointer is null, and loops say by their scratchpad ids which half it is in; wher
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from baco import isa
 from baco.dialects.mlir import arith, ir, scf
 from baco.hardware import GemminiConfig
 from baco.lowering import place_in_memories
 from baco.lowering.emit import Quantity
-from baco.lowering.layer_writer import FIELD16, Index, LayerWriter, innermost
-from baco.workload import DRAM, INPUT_DIMENSIONS, OUTPUT_DIMENSIONS, REDUCTION_DIMENSIONS, WEIGHT_DIMENSIONS, Loop, Mapping, Problem
+from baco.lowering.layer_tile import FIELD16
+from baco.lowering.layer_writer import Index, LayerWriter, innermost
+from baco.workload import DRAM, INPUT_DIMENSIONS, OUTPUT_DIMENSIONS, WEIGHT_DIMENSIONS, Loop, Mapping, Problem
 
 LOOP_WS, LOOP_CONV_WS = "loop_ws", "loop_conv_ws"
 COMMANDS = {LOOP_WS: 6, LOOP_CONV_WS: 7}
@@ -42,7 +43,7 @@ class NoLayerLoop(Exception):
 
 
 @dataclass(frozen=True)
-class Tile:
+class Form:
     """What a mapping's scratchpad-level tile asks of a loop instruction, in rows of each memory."""
 
     instruction: str
@@ -78,10 +79,10 @@ class LoopLayerWriter(LayerWriter):
     ) -> None:
         super().__init__(problem, mapping, config, buffers, scale, relu)
         try:
-            self.form = self._as_product()
+            self.form = self._of_all_tiles(self._as_product)
         except NoLayerLoop as product:
             try:
-                self.form = self._as_convolution()
+                self.form = self._of_all_tiles(self._as_convolution)
             except NoLayerLoop as convolution:
                 raise NoLayerLoop(f"loop_ws cannot, because {product}; loop_conv_ws cannot, because {convolution}") from None
 
@@ -92,27 +93,35 @@ class LoopLayerWriter(LayerWriter):
 
     # What fits --------------------------------------------------------------------------------------------------------------------
 
-    def _fits(self, tile: Tile) -> Tile:
+    def _fits(self, tile: Form) -> Form:
         halves = ((tile.inputs + tile.weights, self.config.scratchpad_rows, "scratchpad"),)
         for rows, there, memory in (*halves, (tile.outputs, self.config.accumulator_rows, "accumulator")):
             if rows > there // 2:
                 raise NoLayerLoop(f"its tiles take {rows} rows of the {memory}, and a loop has {there // 2}")
         return tile
 
-    def _as_product(self) -> Tile:
+    def _of_all_tiles(self, form: Callable[[], Form]) -> Form:
+        """What a whole tile asks for, once it is known that ragged last tiles, in any dimensions at once, can be done as well."""
+        last = {d: self.problem.sizes[d] % self._whole(d) for d in self.mapping.ragged(self.problem)}
+        for sizes in itertools.product(*({self.tile[d], rest or self.tile[d]} for d, rest in last.items())):
+            with self._writing(replace(self.tile, sizes={**self.tile.sizes, **dict(zip(last, sizes, strict=True))})):
+                form()
+        return form()
+
+    def _as_product(self) -> Form:
         t, dim = self.tile, self.config.dim
         if t["R"] * t["S"] > 1:
             raise NoLayerLoop(f"its tiles have {t['R']} x {t['S']} positions of the filter")
-        if len(self._input_axes()) > 1 or len(self._output_axes(1)) > 1:
+        if len(self.tile.input_axes()) > 1 or len(self.tile.output_axes(1)) > 1:
             raise NoLayerLoop("the pixels of its tiles are not at one distance in memory")
         if t["C"] % dim:
             raise NoLayerLoop(
                 f"its tiles have {t['C']} input channels, no multiple of {dim} (DIM), and hardware would read beyond the weights"
             )
         i, j, k = (_blocks(size, dim) for size in (t["N"] * t["P"] * t["Q"], t["K"], t["C"]))
-        return self._fits(Tile(LOOP_WS, i * k * dim, k * j * dim, i * j * dim))
+        return self._fits(Form(LOOP_WS, i * k * dim, k * j * dim, i * j * dim))
 
-    def _as_convolution(self) -> Tile:
+    def _as_convolution(self) -> Form:
         p, t, dim = self.problem, self.tile, self.config.dim
         if self._outer_reductions({}):
             raise NoLayerLoop("its output tiles leave and return as partial sums, which it can neither store nor load")
@@ -133,7 +142,7 @@ class LoopLayerWriter(LayerWriter):
         if max(image, taps, pixels) > FIELD16:
             raise NoLayerLoop(f"its column blocks are up to {max(image, taps, pixels)} rows apart, which does not fit a 16-bit field")
         blocks = _blocks(t["C"], dim), _blocks(t["K"], dim)
-        return self._fits(Tile(LOOP_CONV_WS, image * blocks[0], taps * blocks[1], pixels * blocks[1], stride, dilation, downsample))
+        return self._fits(Form(LOOP_CONV_WS, image * blocks[0], taps * blocks[1], pixels * blocks[1], stride, dilation, downsample))
 
     # The nest ---------------------------------------------------------------------------------------------------------------------
 
@@ -147,7 +156,7 @@ class LoopLayerWriter(LayerWriter):
             tile(at)
             return
         loop = self.outer[depth]
-        self._loop(loop.trips, lambda i: self._nest_of_tiles(depth + 1, {**at, (DRAM, loop.dim): i}, tile))
+        self._tiles(loop, lambda i: self._nest_of_tiles(depth + 1, {**at, (DRAM, loop.dim): i}, tile))
 
     def _inside(self, dims: frozenset[str]) -> list[Loop]:
         """The loops further in than the innermost one over `dims`: a tile of that tensor stays while they run."""
@@ -215,11 +224,11 @@ class LoopLayerWriter(LayerWriter):
         visit_begins, visit_ends = self._begins(at, going_on), self._ends(at, going_on)
         sums_begin, sums_end = self._begins(at, interrupting), self._ends(at, interrupting)
         rows = t["N"] * t["P"] * t["Q"]
-        a_row = self._input_axes()[0].steps[1]
+        a_row, c_row = self.tile.input_axes()[0].steps[1], self.tile.output_axes(1)[0].steps[1]
         counts = {axis: _blocks(size, dim) for axis, size in (("i", rows), ("j", t["K"]), ("k", t["C"]))}
         pads = {"pad_i": counts["i"] * dim - rows, "pad_j": counts["j"] * dim - t["K"]}
         a, b = self._addresses(at)
-        for load_id, stride in ((0, a_row), (1, p.K), *([(2, 4 * p.K)] if interrupting else [])):
+        for load_id, stride in ((0, a_row), (1, p.K), *([(2, 4 * c_row)] if interrupting else [])):
             e.config_ld(load_id=load_id, dram_stride=stride, block_stride=dim)
 
         def loop(known: dict[str, bool]) -> None:
@@ -233,12 +242,12 @@ class LoopLayerWriter(LayerWriter):
                 # The hardware does not order a load after an earlier store to the same DRAM.
                 self._branches({"loads": visit_begins}, lambda inner: e.fence() if inner["loads"] else None)
             scale, activation = (self.scale, int(self.relu)) if finished else (isa.float_bits(1.0), 0)
-            e.config_st(dram_stride=p.K * size, acc_scale=scale, activation=activation)
+            e.config_st(dram_stride=c_row * size, acc_scale=scale, activation=activation)
             e.instruction("loop_ws_config_bounds", **pads, **counts)
             e.instruction("loop_ws_config_addrs_ab", a=a, b=b)
             e.instruction("loop_ws_config_addrs_dc", d=d, c=c)
             e.instruction("loop_ws_config_strides_ab", a_stride=a_row, b_stride=p.K)
-            e.instruction("loop_ws_config_strides_dc", d_stride=p.K, c_stride=p.K)
+            e.instruction("loop_ws_config_strides_dc", d_stride=c_row, c_stride=c_row)
             overwrites = {"overwrites": visit_begins} if known["sums_begin"] else {"overwrites": False}
 
             def command(inner: dict[str, bool]) -> None:
@@ -284,10 +293,10 @@ class LoopLayerWriter(LayerWriter):
     def check_cost(self) -> None:
         """Refuse where the loop would read more from DRAM, or primitive instructions are no more: two for each run of pixels of a tile."""
         m, t, name = self.mapping, self.tile, self.form.instruction
-        skipped = (t[outputs] > 1 and self.form.stride > self._extent(axis) for axis, outputs in enumerate("PQ"))
+        skipped = (t[outputs] > 1 and self.form.stride > self.tile.extent(axis) for axis, outputs in enumerate("PQ"))
         if name == LOOP_CONV_WS and not self.form.downsample and any(skipped):
             raise NoLayerLoop(f"loop_conv_ws would load the pixels that a stride of {self.form.stride} skips")
         runs = _blocks(t["N"] * t["P"] * t["Q"], self.config.dim)
-        commands = 2 * runs * math.prod(t[d] for d in REDUCTION_DIMENSIONS) // m.spatial_c * (t["K"] // m.spatial_k)
+        commands = 2 * runs * t["R"] * t["S"] * _blocks(t["C"], m.spatial_c) * _blocks(t["K"], m.spatial_k)
         if commands <= COMMANDS[name]:
             raise NoLayerLoop(f"its tiles take {commands} computing instructions, and {name} {COMMANDS[name]}")

@@ -7,19 +7,23 @@ partial sums and comes back. The words moved at every level are therefore those 
 On chip, a scratchpad row holds `spatial_c` channels of one input pixel, or `spatial_k` output channels of one weight; an accumulator row
 holds `spatial_k` channels of one output pixel. Where both copies fit, consecutive tiles use alternate halves, so that the hardware may
 load one while it works on the other.
+
+A dimension that its tiles do not divide has a smaller last tile: the loop over it makes one iteration less, and the last one is written
+out behind it with the sizes that are left; within a tile it is the same with the last run of the array.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from baco import isa
 from baco.dialects.mlir import arith, ir, scf
 from baco.hardware import GemminiConfig
 from baco.lowering import place_in_memories
 from baco.lowering.emit import Emitter, Quantity
+from baco.lowering.layer_tile import FIELD16, Axis, Tile
 from baco.workload import (
     ACCUMULATOR,
     DIMENSIONS,
@@ -33,33 +37,7 @@ from baco.workload import (
     Loop,
     Mapping,
     Problem,
-    window,
 )
-
-FIELD16 = (1 << 16) - 1
-"""Strides between private rows are 16-bit fields."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One direction of a regular set of rows: how many, and the steps between them on each side of a move."""
-
-    count: int
-    steps: tuple[int, int]
-
-
-def merge(axes: Sequence[Axis]) -> list[Axis]:
-    """The same rows with fewer axes (innermost first): two directions that continue each other become one."""
-    merged: list[Axis] = []
-    for axis in axes:
-        inner = merged[-1] if merged else None
-        if axis.count == 1:
-            continue
-        if inner and all(step == inner.count * s for step, s in zip(axis.steps, inner.steps, strict=True)):
-            merged[-1] = Axis(inner.count * axis.count, inner.steps)
-        else:
-            merged.append(axis)
-    return merged or [Axis(1, (1, 1))]
 
 
 def innermost(loops: Sequence[Loop], dims: frozenset[str]) -> int:
@@ -84,7 +62,9 @@ class LayerWriter:
         self.scale = isa.float_bits(scale)
         self.relu = relu
         self.e = Emitter(config)
-        self.tile = mapping.tile(SCRATCHPAD)
+        whole, run = mapping.held(problem), mapping.tile(REGISTERS)
+        self.tile = Tile(problem, whole, {d: min(run[d], size) for d, size in whole.items()})
+        """The one being written."""
         self.outer = mapping.loops(DRAM)
         self.inner = mapping.loops(ACCUMULATOR)
         self.weight_rows = mapping.weight_rows(problem)
@@ -101,31 +81,9 @@ class LayerWriter:
             place_in_memories.ACCUMULATOR: accumulator * (2 if self.double_accumulator else 1),
         }
 
-    # Geometry of the tiles --------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def steps(self) -> tuple[int, int]:
-        """Tile rows (columns) between consecutive output rows (columns): the stride, or less where skipped pixels are not loaded."""
-        extents = (self._extent(0), self._extent(1))
-        return tuple(min(s, x) for s, x in zip(self.problem.stride, extents, strict=True))
-
-    def _extent(self, axis: int) -> int:
-        """Input rows (axis 0) or columns (1) that the filter tile covers."""
-        return (self.tile["RS"[axis]] - 1) * self.problem.dilation[axis] + 1
-
-    @cached_property
-    def height(self) -> int:
-        return window(self.tile["P"], self.tile["R"], self.problem.stride[0], self.problem.dilation[0])
-
-    @cached_property
-    def width(self) -> int:
-        return window(self.tile["Q"], self.tile["S"], self.problem.stride[1], self.problem.dilation[1])
-
     # The nest ---------------------------------------------------------------------------------------------------------------------
 
     def write(self) -> None:
-        axes = self._compute_axes()
-        self.e.instruction("config_ex", dataflow=1, a_stride=axes[0].steps[0], c_stride=axes[0].steps[1], acc_scale=isa.float_bits(1.0))
         moves = [
             (innermost(self.outer, d), move) for d, move in ((WEIGHT_DIMENSIONS, self._load_weights), (INPUT_DIMENSIONS, self._load_inputs))
         ]
@@ -140,7 +98,7 @@ class LayerWriter:
                 move(at)
         if depth < len(self.outer):
             loop = self.outer[depth]
-            self._loop(loop.trips, lambda i: self._outer(depth + 1, {**at, (DRAM, loop.dim): i}, moves, outputs))
+            self._tiles(loop, lambda i: self._outer(depth + 1, {**at, (DRAM, loop.dim): i}, moves, outputs))
         else:
             self._inner(0, at)
         if outputs == depth - 1:
@@ -150,9 +108,40 @@ class LayerWriter:
         """The loops between accumulator and scratchpad."""
         if depth < len(self.inner):
             loop = self.inner[depth]
-            self._loop(loop.trips, lambda i: self._inner(depth + 1, {**at, (ACCUMULATOR, loop.dim): i}))
+            self._runs(loop, lambda i: self._inner(depth + 1, {**at, (ACCUMULATOR, loop.dim): i}))
         else:
             self._compute(at)
+
+    def _tiles(self, loop: Loop, body: Callable[[Quantity], None]) -> None:
+        """A DRAM-level loop: the whole tiles, then a ragged last one."""
+        whole, last = self._whole(loop.dim), self.problem.sizes[loop.dim] % self._whole(loop.dim)
+        self._loop(loop.trips - bool(last), body)
+        if last:
+            run = min(last, self.tile.run[loop.dim])
+            with self._writing(replace(self.tile, sizes={**self.tile.sizes, loop.dim: last}, run={**self.tile.run, loop.dim: run})):
+                body(self.problem.sizes[loop.dim] // whole)
+
+    def _runs(self, loop: Loop, body: Callable[[Quantity], None]) -> None:
+        """A loop inside a tile: the whole runs, then a ragged last one."""
+        runs, last = divmod(self.tile[loop.dim], self.mapping.tile(REGISTERS)[loop.dim])
+        if runs:
+            self._loop(runs, body)
+        if last:
+            with self._writing(replace(self.tile, run={**self.tile.run, loop.dim: last})):
+                body(runs)
+
+    @contextmanager
+    def _writing(self, tile: Tile) -> Iterator[None]:
+        """Write what follows for another tile."""
+        before, self.tile = self.tile, tile
+        try:
+            yield
+        finally:
+            self.tile = before
+
+    def _whole(self, dim: str) -> int:
+        """Size of a whole tile."""
+        return self.mapping.tile(SCRATCHPAD)[dim]
 
     def _loop(self, trips: int, body: Callable[[Quantity], None]) -> None:
         """A loop of `trips` iterations; a single one needs none."""
@@ -196,7 +185,7 @@ class LayerWriter:
 
     def _origin(self, at: Index, dim: str) -> Quantity:
         """Where the current tile starts in the whole problem."""
-        return self.e.mul(at.get((DRAM, dim), 0), self.tile[dim])
+        return self.e.mul(at.get((DRAM, dim), 0), self._whole(dim))
 
     def _linear(self, terms: Sequence[tuple[Quantity, int]]) -> Quantity:
         total: Quantity = 0
@@ -224,7 +213,7 @@ class LayerWriter:
         for loop in self.outer[: innermost(self.outer, dims) + 1]:
             count = self.e.add(self.e.mul(count, loop.trips), at[DRAM, loop.dim])
         if isinstance(count, int):
-            return 0
+            return count % 2 * rows
         odd = arith.AndIOp(count, self.e.value(1)).result
         return self.e.mul(odd, rows)
 
@@ -254,8 +243,8 @@ class LayerWriter:
 
         self._nest(axes[1:], at, run)
 
-    def _load(self, load_id: int, axes: list[Axis], local: Quantity, dram: Quantity, blocks: int, width: int, block_rows: int) -> None:
-        """Move `blocks` column blocks of `width` elements in the rows that `axes` describe (steps: local rows, DRAM bytes)."""
+    def _load(self, load_id: int, axes: list[Axis], local: Quantity, dram: Quantity, columns: int, width: int, block_rows: int) -> None:
+        """Move `columns` elements of the rows that `axes` describe (steps: local rows, DRAM bytes), in column blocks of `width`."""
         # Several blocks go in one instruction when each fills its rows and their distance fits the field and exceeds the rows moved.
         together = width == self.config.dim <= block_rows <= FIELD16
         most = self.config.max_block_columns // self.config.dim if together else 1
@@ -263,39 +252,24 @@ class LayerWriter:
 
         def move(block: Quantity, count: int) -> None:
             start = (self.e.add(local, self.e.mul(block, block_rows)), self.e.add(dram, self.e.mul(block, width)))
-            self._row_moves(axes, start, lambda near, far, n: self.e.mvin(load_id, far, near, count * width, n))
+            self._row_moves(axes, start, lambda near, far, n: self.e.mvin(load_id, far, near, count, n))
 
-        whole, rest = divmod(blocks, most)
+        whole, rest = divmod(columns, most * width)
         if whole:
-            self._loop(whole, lambda i: move(self.e.mul(i, most), most))
+            self._loop(whole, lambda i: move(self.e.mul(i, most), most * width))
         if rest:
             move(whole * most, rest)
 
     def _load_weights(self, at: Index) -> None:
-        p, t = self.problem, self.tile
-        row = p.K  # bytes from one input channel to the next
-        axes = merge([Axis(t["C"], (1, row)), Axis(t["S"], (t["C"], p.C * row)), Axis(t["R"], (t["S"] * t["C"], p.S * p.C * row))])
         dram = self.e.add(self.weights, self._weight_origin(at))
-        blocks = t["K"] // self.mapping.spatial_k
-        self._load(1, axes, self._weight_base(at), dram, blocks, self.mapping.spatial_k, self.weight_rows // blocks)
+        t = self.tile
+        self._load(1, t.weight_axes(), self._weight_base(at), dram, t["K"], self.mapping.spatial_k, t.weight_rows)
 
     def _weight_origin(self, at: Index) -> Quantity:
         """Bytes from the first weight to the current tile's."""
         p = self.problem
         sizes = {"R": p.S * p.C * p.K, "S": p.C * p.K, "C": p.K, "K": 1}
         return self._linear([(self._origin(at, d), size) for d, size in sizes.items()])
-
-    def _input_axes(self) -> list[Axis]:
-        """The rows of the input tile (steps: local rows, DRAM bytes)."""
-        p, t = self.problem, self.tile
-        line = p.input_width * p.C
-        return merge(
-            [
-                *self._window_axes(1, t["Q"], self.width, 1, p.C),
-                *self._window_axes(0, t["P"], self.height, self.width, line),
-                Axis(t["N"], (self.height * self.width, p.input_height * line)),
-            ]
-        )
 
     def _input_origin(self, at: Index) -> Quantity:
         """Bytes from the first input to the current tile's."""
@@ -312,22 +286,9 @@ class LayerWriter:
         return self._linear([(self._origin(at, d), step) for d, step in steps.items()])
 
     def _load_inputs(self, at: Index) -> None:
-        axes, t = self._input_axes(), self.tile
         dram = self.e.add(self.inputs, self._input_origin(at))
-        blocks = t["C"] // self.mapping.spatial_c
-        self._load(0, axes, self._input_base(at), dram, blocks, self.mapping.spatial_c, self.input_rows // blocks)
-
-    def _window_axes(self, axis: int, outputs: int, size: int, near: int, far: int) -> list[Axis]:
-        """Rows or columns of the input tile: one run, or one for each output where the stride skips pixels."""
-        extent, stride = self._extent(axis), self.problem.stride[axis]
-        if stride <= extent:
-            return [Axis(size, (near, far))]
-        return [Axis(extent, (near, far)), Axis(outputs, (extent * near, stride * far))]
-
-    def _output_axes(self, element_bytes: int) -> list[Axis]:
-        p, t = self.problem, self.tile
-        row = p.K * element_bytes
-        return merge([Axis(t["Q"], (1, row)), Axis(t["P"], (t["Q"], p.Q * row)), Axis(t["N"], (t["P"] * t["Q"], p.P * p.Q * row))])
+        t = self.tile
+        self._load(0, t.input_axes(), self._input_base(at), dram, t["C"], self.mapping.spatial_c, t.input_rows)
 
     def _output_origin(self, at: Index, element_bytes: int) -> Quantity:
         p = self.problem
@@ -345,17 +306,16 @@ class LayerWriter:
         if not reductions:
             return
         begins = self._all_zero([at[DRAM, loop.dim] for loop in reductions])
-        branch = scf.IfOp(begins, has_else=True)
-        with ir.InsertionPoint(branch.then_block):
-            scf.YieldOp([])
-        with ir.InsertionPoint(branch.else_block):
+
+        def load() -> None:
             # The hardware does not order a load after an earlier store to the same DRAM.
             self.e.fence()
-            axes = self._output_axes(4)
+            axes = self.tile.output_axes(4)
             self.e.config_ld(load_id=2, dram_stride=axes[0].steps[1], block_stride=self.config.dim)
             base = self.e.add(self._output_base(at), isa.ACCUMULATOR_BIT)
-            self._output_moves(at, axes, base, self.partial, 4, lambda near, far, n: self.e.mvin(2, far, near, self.mapping.spatial_k, n))
-            scf.YieldOp([])
+            self._output_moves(at, axes, base, self.partial, 4, lambda near, far, width, n: self.e.mvin(2, far, near, width, n))
+
+        self._branch(begins, lambda: None, load)
 
     def _output_leaves(self, at: Index) -> None:
         """Store the finished tile as int8; or its partial sums, when the reduction goes on later."""
@@ -364,20 +324,28 @@ class LayerWriter:
             self._store(at, self.outputs, 1, self.scale, int(self.relu), 0)
             return
         left = [self.e.sub(loop.trips - 1, at[DRAM, loop.dim]) for loop in reductions]
-        branch = scf.IfOp(self._all_zero(left), has_else=True)
-        with ir.InsertionPoint(branch.then_block):
-            self._store(at, self.outputs, 1, self.scale, int(self.relu), 0)
-            scf.YieldOp([])
-        with ir.InsertionPoint(branch.else_block):
-            self._store(at, self.partial, 4, isa.float_bits(1.0), 0, self.e.full_width_bit())
-            scf.YieldOp([])
+        self._branch(
+            self._all_zero(left),
+            lambda: self._store(at, self.outputs, 1, self.scale, int(self.relu), 0),
+            lambda: self._store(at, self.partial, 4, isa.float_bits(1.0), 0, self.e.full_width_bit()),
+        )
+
+    def _branch(self, condition: ir.Value | bool, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """What to do where a condition holds, and where it does not."""
+        if isinstance(condition, bool):
+            (then if condition else otherwise)()
+            return
+        branch = scf.IfOp(condition, has_else=True)
+        for block, body in ((branch.then_block, then), (branch.else_block, otherwise)):
+            with ir.InsertionPoint(block):
+                body()
+                scf.YieldOp([])
 
     def _store(self, at: Index, buffer: ir.Value, element_bytes: int, scale: int, activation: int, flags: int) -> None:
-        axes = self._output_axes(element_bytes)
+        axes = self.tile.output_axes(element_bytes)
         base = self.e.add(self._output_base(at), isa.ACCUMULATOR_BIT | flags)
         self.e.config_st(dram_stride=axes[0].steps[1], acc_scale=scale, activation=activation)
-        width = self.mapping.spatial_k
-        self._output_moves(at, axes, base, buffer, element_bytes, lambda near, far, n: self.e.mvout(far, near, width, n))
+        self._output_moves(at, axes, base, buffer, element_bytes, lambda near, far, width, n: self.e.mvout(far, near, width, n))
 
     def _output_moves(
         self,
@@ -386,35 +354,24 @@ class LayerWriter:
         base: Quantity,
         buffer: ir.Value,
         element_bytes: int,
-        move: Callable[[Quantity, Quantity, int], None],
+        move: Callable[[Quantity, Quantity, int, int], None],
     ) -> None:
-        """Every move of the current output tile, one block of `spatial_k` channels after the other."""
+        """Every move of the current output tile, one block of `spatial_k` channels after the other; `move` gets both positions, the
+        channels of the block, and a number of rows."""
         dram = self.e.add(buffer, self._output_origin(at, element_bytes))
-        width = self.mapping.spatial_k
-        blocks = self.tile["K"] // width
-        rows = self.output_rows // blocks
+        width, rows = self.mapping.spatial_k, self.tile.output_rows
+        blocks, rest = divmod(self.tile["K"], width)
 
-        def block(i: Quantity) -> None:
+        def block(i: Quantity, channels: int) -> None:
             start = (self.e.add(base, self.e.mul(i, rows)), self.e.add(dram, self.e.mul(i, element_bytes * width)))
-            self._row_moves(axes, start, move)
+            self._row_moves(axes, start, lambda near, far, n: move(near, far, channels, n))
 
-        self._loop(blocks, block)
+        if blocks:
+            self._loop(blocks, lambda i: block(i, width))
+        if rest:
+            block(blocks, rest)
 
     # Compute ----------------------------------------------------------------------------------------------------------------------
-
-    def _compute_axes(self) -> list[Axis]:
-        """The pixels of one level-0 run (steps: scratchpad rows of A, accumulator rows of C), innermost first."""
-        t = self.tile
-        f = {d: self.mapping.factor(REGISTERS, d) for d in DIMENSIONS}
-        axes = merge(
-            [
-                Axis(f["Q"], (self.steps[1], 1)),
-                Axis(f["P"], (self.steps[0] * self.width, t["Q"])),
-                Axis(f["N"], (self.height * self.width, t["P"] * t["Q"])),
-            ]
-        )
-        # One instruction walks its rows with 16-bit strides; rows further apart take one instruction each.
-        return axes if max(axes[0].steps) <= FIELD16 else [Axis(1, (1, 1)), *axes]
 
     def _compute(self, at: Index) -> None:
         """One level-0 run: the weights of one (spatial_c x spatial_k) tile meet every pixel of the run."""
@@ -424,27 +381,27 @@ class LayerWriter:
         weight = self._linear(
             [
                 (self._weight_base(at), 1),
-                (level1["K"], self.weight_rows // (t["K"] // m.spatial_k)),
+                (level1["K"], t.weight_rows),
                 (level1["R"], t["S"] * t["C"]),
                 (level1["S"], t["C"]),
                 (level1["C"], m.spatial_c),
             ]
         )
-        row = self._linear([(p, self.steps[0]), (level1["R"], self.problem.dilation[0])])
-        column = self._linear([(q, self.steps[1]), (level1["S"], self.problem.dilation[1])])
+        row = self._linear([(p, t.steps[0]), (level1["R"], self.problem.dilation[0])])
+        column = self._linear([(q, t.steps[1]), (level1["S"], self.problem.dilation[1])])
         a = self._linear(
             [
                 (self._input_base(at), 1),
-                (level1["C"], self.input_rows // (t["C"] // m.spatial_c)),
-                (n, self.height * self.width),
-                (row, self.width),
+                (level1["C"], t.input_rows),
+                (n, t.height * t.width),
+                (row, t.width),
                 (column, 1),
             ]
         )
         c = self._linear(
             [
                 (self._output_base(at), 1),
-                (level1["K"], self.output_rows // (t["K"] // m.spatial_k)),
+                (level1["K"], t.output_rows),
                 (n, t["P"] * t["Q"]),
                 (p, t["Q"]),
                 (q, 1),
@@ -452,7 +409,8 @@ class LayerWriter:
         )
         c = self.e.add(c, self._accumulate_flags(at))
         weights_stay = self._loops_keeping_weights(at)
-        axes = self._compute_axes()
+        axes = t.run_axes()
+        self.e.instruction("config_ex", dataflow=1, a_stride=axes[0].steps[0], c_stride=axes[0].steps[1], acc_scale=isa.float_bits(1.0))
 
         def run_of_rows(near: Quantity, far: Quantity, before: Quantity) -> None:
             self._in_chunks(
@@ -473,7 +431,9 @@ class LayerWriter:
         reductions = [i for (_, d), i in at.items() if d in REDUCTION_DIMENSIONS]
         first = self._all_zero(reductions)
         overwrite, add = isa.ACCUMULATOR_BIT, isa.ACCUMULATOR_BIT | isa.ACCUMULATE_BIT
-        return overwrite if first is True else self.e.select(first, overwrite, add)
+        if isinstance(first, bool):
+            return overwrite if first else add
+        return self.e.select(first, overwrite, add)
 
     def _loops_keeping_weights(self, at: Index) -> list[Quantity]:
         """Iterations of the loops further in than every loop over the weights: only in the first does the array need loading."""
@@ -481,18 +441,11 @@ class LayerWriter:
         return [at[loop.level, loop.dim] for loop in nest[innermost(nest, WEIGHT_DIMENSIONS) + 1 :]]
 
     def _product(self, weight: Quantity, a: Quantity, c: Quantity, rows: int, load: ir.Value | bool) -> None:
-        m = self.mapping
+        channels, columns = self.tile.run["C"], self.tile.run["K"]
 
         def emit(loading: bool) -> None:
-            operand = (weight, m.spatial_k, m.spatial_c) if loading else (isa.GARBAGE, self.config.dim, self.config.dim)
-            self.e.preload(operand, (c, m.spatial_k, rows))
-            self.e.compute((a, m.spatial_c, rows), preloaded=loading)
+            operand = (weight, columns, channels) if loading else (isa.GARBAGE, self.config.dim, self.config.dim)
+            self.e.preload(operand, (c, columns, rows))
+            self.e.compute((a, channels, rows), preloaded=loading)
 
-        if isinstance(load, bool):
-            emit(load)
-            return
-        branch = scf.IfOp(load, has_else=True)
-        for block, loading in ((branch.then_block, True), (branch.else_block, False)):
-            with ir.InsertionPoint(block):
-                emit(loading)
-                scf.YieldOp([])
+        self._branch(load, lambda: emit(True), lambda: emit(False))

@@ -148,42 +148,48 @@ def over_tiles(size: Number, tile: Number, tiles: Number, figure: Callable[[Numb
     return (tiles - 1) * figure(tile) + figure(size - (tiles - 1) * tile)
 
 
+def lines_loaded(shape: Shape, nest: Nest, axis: int, halo: str, slides: Mapping[str, Any], ops: Operations) -> Number:
+    """Input rows (axis 0) or columns (1) of all tiles along an axis. `slides` says of each dimension whether its loop is the innermost."""
+    o, t = ("PR", "QS")[axis]
+    stride, dilation = shape.stride[axis], shape.dilation[axis]
+    tile = nest.tile()
+    whole = {d: ops.minimum(tile[d], shape.size[d]) for d in (o, t)}
+
+    def lines(outputs: Number, taps: Number) -> Number:
+        return extent(outputs, taps, stride, dilation, halo, ops)
+
+    def along(dim: str, figure: Callable[[Number], Number]) -> Number:
+        return over_tiles(shape.size[dim], whole[dim], nest.tiles[dim], figure)
+
+    def slid(dim: str, window: Callable[[Number], Number], step: Number) -> Number:
+        """Over the tiles of `dim`, which comes on by `step` a row or tap: the first window, and what is new in the others."""
+
+        def new(size: Number) -> Number:
+            return ops.minimum(window(size), size * step)
+
+        return along(dim, new) + window(whole[dim]) - new(whole[dim])
+
+    total = along(t, lambda taps: along(o, lambda outputs: lines(outputs, taps)))
+    if halo == "reuse":
+        over_outputs = along(t, lambda taps: slid(o, lambda outputs: lines(outputs, taps), stride))
+        over_taps = along(o, lambda outputs: slid(t, lambda taps: lines(outputs, taps), dilation))
+        total = ops.where(slides[o], over_outputs, ops.where(slides[t], over_taps, total))
+    return total
+
+
 def input_fill(shape: Shape, nest: Nest, halo: str, ops: Operations) -> Number:
     """Words of input loaded into the scratchpad over the whole nest.
 
     With halo `reuse`, a window that slides along the innermost loop of all loads only its new rows. So Timeloop has it, by measurement
     (benchmarks/timeloop.py): where a loop lies inside, even one that leaves the inputs alone, the overlap is loaded again.
     """
-    tile = nest.tile()
-    times = shape.size["N"] * shape.size["C"] * repeats(nest, (3,), INPUT_DIMENSIONS, ops)
-    innermost, inside = {}, False
+    slides, inside = {}, False
     for _, dim, trips in reversed(nest.loops(3)):
         exists = trips > ops.one
-        innermost[dim] = exists if inside is False else exists & ops.where(inside, False, True)
+        slides[dim] = exists if inside is False else exists & ops.where(inside, False, True)
         inside = exists | inside
-    for axis, (o, t) in enumerate(("PR", "QS")):
-        stride, dilation = shape.stride[axis], shape.dilation[axis]
-        whole = {d: ops.minimum(tile[d], shape.size[d]) for d in (o, t)}
-
-        def lines(outputs: Number, taps: Number, stride: Number = stride, dilation: Number = dilation) -> Number:
-            return extent(outputs, taps, stride, dilation, halo, ops)
-
-        def along(dim: str, figure: Callable[[Number], Number], whole: Mapping[str, Number] = whole) -> Number:
-            return over_tiles(shape.size[dim], whole[dim], nest.tiles[dim], figure)
-
-        def slid(window: Callable[[Number], Number], step: Number, dim: str) -> Number:
-            """Over the tiles of `dim`, which comes on by `step` a row or tap: the first window, and what is new in the others."""
-            new = lambda n: ops.minimum(window(n), n * step)  # noqa: E731
-            return along(dim, new) + window(whole[dim]) - new(whole[dim])
-
-        total = along(t, lambda taps: along(o, lambda outputs: lines(outputs, taps)))
-        if halo == "reuse":
-            rows = along(t, lambda taps: slid(lambda outputs: lines(outputs, taps), stride, o))
-            total = ops.where(innermost[o], rows, total)
-            rows = along(o, lambda outputs: slid(lambda taps: lines(outputs, taps), dilation, t))
-            total = ops.where(innermost[t], rows, total)
-        times = times * total
-    return times
+    lines = [lines_loaded(shape, nest, axis, halo, slides, ops) for axis in (0, 1)]
+    return shape.size["N"] * shape.size["C"] * lines[0] * lines[1] * repeats(nest, (3,), INPUT_DIMENSIONS, ops)
 
 
 def count(shape: Shape, nest: Nest, halo: str, ops: Operations) -> Counts:

@@ -1,5 +1,7 @@
 """Random problems with random mappings of them, and the convolution to compare a layer's program with."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -20,8 +22,8 @@ def factorings(draw, size: int, parts: int) -> list[int]:
 
 
 @st.composite
-def cases(draw, dim: int) -> tuple[Problem, Mapping]:
-    """A small layer of any kind, and any mapping of it whose spatial factors fit the array."""
+def cases(draw, dim: int, ragged: bool = False) -> tuple[Problem, Mapping]:
+    """A small layer of any kind, and any mapping of it whose spatial factors fit the array. `ragged`: last tiles may be smaller."""
     pick = lambda *options: draw(st.sampled_from(options))  # noqa: E731
     problem = Problem(
         R=pick(1, 1, 2, 3),
@@ -45,6 +47,14 @@ def cases(draw, dim: int) -> tuple[Problem, Mapping]:
             temporal[1][i], temporal[3][i] = draw(factorings(size, 2))
         else:
             temporal[0][i], temporal[1][i], temporal[3][i] = draw(factorings(size, 3))
+    if ragged:  # the layer made smaller, as long as no iteration is left without work
+        smaller = {}
+        for i, d in enumerate(DIMENSIONS):
+            inner = least = spatial.get(d, 1)
+            for level in (0, 1, 3):
+                least, inner = max(least, (temporal[level][i] - 1) * inner + 1), inner * temporal[level][i]
+            smaller[d] = draw(st.integers(least, inner))
+        problem = replace(problem, **smaller)
     orders = tuple("".join(draw(st.permutations(DIMENSIONS))) for _ in range(4))
     return problem, Mapping(tuple(tuple(f) for f in temporal), orders, spatial["C"], spatial["K"])
 

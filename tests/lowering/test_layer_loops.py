@@ -67,7 +67,7 @@ def test_products_move_the_same_words(case) -> None:
 @st.composite
 def on_a_machine(draw):
     dim = draw(st.sampled_from([4, 8, 16, 32]))
-    problem, mapping = draw(cases(dim))
+    problem, mapping = draw(cases(dim, ragged=draw(st.booleans())))
     assume(not mapping.violations(problem, GemminiConfig(dim=dim)))
     return problem, mapping, GemminiConfig(dim=dim)
 
@@ -106,6 +106,7 @@ def test_many_random_mappings(case) -> None:
 LAYERS = [
     ("loop_ws", Problem(P=56, Q=56, C=64, K=64), "L3[WIO] P28 - L2[WI] N1 K16X - L1[O] K4 C4 C16X - L0[W] Q56 P2"),
     ("loop_ws", Problem(C=2048, K=1000), "L3[WIO] K25 C32 - L2[WI] N1 K10X - L1[O] K4 C4 C16X - L0[W] N1"),
+    ("loop_ws", Problem(P=8, Q=6, C=16, K=16), "L3[WIO] Q6 - L2[WI] N1 K16X - L1[O] C16X - L0[W] P8"),
     ("loop_ws", Problem.gemm(128, 128, 128), "L3[WIO] C2 K2 - L2[WI] N1 K16X - L1[O] K4 C4 C16X - L0[W] P128"),
     (
         "loop_conv_ws",

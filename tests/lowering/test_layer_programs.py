@@ -28,7 +28,7 @@ def check(problem: Problem, mapping: Mapping, config: GemminiConfig) -> None:
 def on_a_machine(draw):
     dim = draw(st.sampled_from([4, 8, 16, 32]))
     config = GemminiConfig(dim=dim)
-    problem, mapping = draw(cases(dim))
+    problem, mapping = draw(cases(dim, ragged=draw(st.booleans())))
     assume(not mapping.violations(problem, config))
     return problem, mapping, config
 
