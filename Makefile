@@ -1,10 +1,11 @@
 # BACO's tasks. Everything runs in .venv, which is made once and again only when pyproject.toml changes.
-# Choose another interpreter with `make PYTHON=python3.12 ...`, other arguments with NETWORK=, EXPLORE_ARGS= and PYTEST_ARGS=, and with
-# JOBS= how many tests run at once.
+# Choose another interpreter with `make PYTHON=python3.12 ...`, other arguments with NETWORK=, MACHINE=, EXPLORE_ARGS= and PYTEST_ARGS=,
+# and with JOBS= how many tests run at once.
 
 PYTHON ?= python3
 NETWORK ?= resnet50
 EXPLORE_ARGS ?=
+MACHINE ?= gemmini-default
 PYTEST_ARGS ?=
 JOBS ?= auto
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(PYTEST_ARGS)
@@ -16,7 +17,7 @@ RUNTIME := $(VENV)/.made-runtime
 DEV := $(VENV)/.made-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help explore doctor test browser lint long format bench speed docs clean
+.PHONY: help explore doctor test browser lint long format bench speed area docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -53,6 +54,9 @@ bench: $(DEV)  ## compile time, and figures of the code for products and ResNet-
 
 speed: $(DEV)  ## a whole ResNet-50 on the functional simulator, and on Spike where it is
 	$(BIN)/python benchmarks/simulator.py
+
+area: $(RUNTIME)  ## gates, flip-flops and memory of the RTL, by module (needs yosys; minutes)
+	$(BIN)/python -m baco.sim.rtl_area $(MACHINE)
 
 docs: $(DEV)  ## write the generated pages of docs/ again
 	@for script in docs/generate_*.py; do \
