@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from baco.hardware import GemminiConfig
 from baco.perfmodel import Machine, evaluate
@@ -96,14 +96,39 @@ CONV_ARGUMENTS = "NPQKRSC"
 """The library's order of arguments: batch, output row, output column, output channels, filter row, filter column, input channels."""
 
 
-def conv_tiles(problem: Problem, config: GemminiConfig) -> dict[str, int]:
-    """The tile that `tiled_conv_auto` chooses: the largest argument shrinks until half of each memory holds the tile, then all grow."""
-    p, dim = problem, config.dim
-    most = [p.sizes[d] for d in CONV_ARGUMENTS]
-    downsample = p.stride == (2, 2) and p.R * p.S == 1 and p.padding == (0, 0)
+@dataclass(frozen=True)
+class Pool:
+    """Max pooling on the way out of the accumulator: the same window, stride and border of zeros in both directions."""
+
+    size: int
+    stride: int
+    padding: int
+
+    def outputs(self, size: int) -> int:
+        """Pooled rows of an image of `size` rows."""
+        return (size + 2 * self.padding - self.size) // self.stride + 1
+
+
+NO_POOL = Pool(1, 1, 0)
+
+
+def downsamples(problem: Problem, pool: Pool | None = None) -> bool:
+    """Whether the loader skips the pixels that a 1x1 filter of stride 2 does not read."""
+    return (problem.R, problem.S, problem.stride, problem.padding, pool) == (1, 1, (2, 2), (0, 0), None)
+
+
+def conv_tiles(problem: Problem, config: GemminiConfig, pool: Pool | None = None) -> dict[str, int]:
+    """The tile that `tiled_conv_auto` chooses: the largest argument shrinks until half of each memory holds the tile, then all grow.
+
+    With a `pool`, P and Q of the tile are pooled rows and columns.
+    """
+    p, dim, pooled = problem, config.dim, pool or NO_POOL
+    most = [pooled.outputs(p.sizes[d]) if d in "PQ" else p.sizes[d] for d in CONV_ARGUMENTS]
+    downsample = downsamples(p, pool)
 
     def fits(arguments: list[int]) -> bool:
         batch, rows, columns, out, taps_r, taps_s, channels = arguments
+        rows, columns = (n * pooled.stride + pooled.size - 1 for n in (rows, columns))
         height = (rows * p.stride[0] + (taps_r - 1) * p.dilation[0]) >> downsample
         width = (columns * p.stride[1] + (taps_s - 1) * p.dilation[1]) >> downsample
         inputs = -(-channels // dim) * batch * height * width
@@ -128,6 +153,18 @@ def conv_tiles(problem: Problem, config: GemminiConfig) -> dict[str, int]:
                 if larger[axis] <= most[axis] and fits(larger):
                     arguments, grown = larger, True
     return dict(zip(CONV_ARGUMENTS, arguments, strict=True))
+
+
+def addition_tile(rows: int, columns: int, config: GemminiConfig) -> tuple[int, int]:
+    """Rows and columns of the tile that `tiled_resadd_auto` chooses: rows are halved while there are more of them than columns, else a
+    block of columns is taken away, until half of the accumulator holds the tile."""
+    dim, tile = config.dim, [rows, columns]
+    while -(-tile[0] // dim) * -(-tile[1] // dim) * dim > config.accumulator_rows // 2:
+        if tile[0] > tile[1]:
+            tile[0] //= 2
+        else:
+            tile[1] -= dim
+    return tile[0], tile[1]
 
 
 def _shrunk(problem: Problem, tile: dict[str, int], config: GemminiConfig) -> Mapping:
