@@ -203,6 +203,8 @@ def explore(
     objective: Annotated[str, typer.Option(help="What to make small: edp, energy or latency; pareto for a set of designs.")] = "edp",
     budget: Annotated[int | None, typer.Option(help="The most mappings to score; fewer are quicker.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
+    starts: Annotated[int | None, typer.Option(help="The most starting points of descent.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="Where descent runs: cpu, cuda, or auto, a GPU for thousands of starting points.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for the design and its kernels.", show_default="baco-out/NETWORK")] = None,
     layers: Annotated[str, typer.Option(help="Layers to compile and run: typical, all, none, or names with commas.")] = "typical",
     max_dim: Annotated[int | None, typer.Option(help="Largest side of the array.", show_default=False)] = None,
@@ -253,7 +255,9 @@ def explore(
             constants=constants,
             halo=halo,
             latency=latency,
+            device=device,
             **({} if budget is None else {"budget": budget}),
+            **({} if starts is None else {"starts": starts}),
         )
     if not as_json:
         report.print_result(result)

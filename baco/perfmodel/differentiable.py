@@ -45,11 +45,11 @@ def _maximum(a: object, b: object) -> Tensor:
 TENSORS = Operations(where=torch.where, minimum=_minimum, maximum=_maximum, one=1 + 1e-6)
 
 
-def shapes_of(problems: list[Problem], dtype: torch.dtype = torch.float64) -> Shape:
-    """The figures of several layers as tensors of shape (layers,)."""
+def shapes_of(problems: list[Problem], dtype: torch.dtype = torch.float64, device: str = "cpu") -> Shape:
+    """The figures of several layers as tensors of shape (layers,) on a device."""
 
     def column(values: list[int]) -> Tensor:
-        return torch.tensor(values, dtype=dtype)
+        return torch.tensor(values, dtype=dtype, device=device)
 
     return Shape(
         size={d: column([getattr(p, d) for p in problems]) for d in DIMENSIONS},

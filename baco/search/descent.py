@@ -4,11 +4,15 @@ The loss is the logarithm of the objective, such as sum of energies x sum of lat
 holds its mappings, so that gradients flow through the hardware as well (PERFMODEL.md, "Gradient descent"). The loop order of each layer is
 whichever of the stationary ones is best at the moment. Every so often the factors are rounded to divisors, innermost first, and scored
 exactly; descent goes on from there.
+
+The steps run on a device that PyTorch names ("cpu", "cuda"); starting points are drawn, rounded and scored on the CPU. Thousands of
+starting points are one batch, for which a GPU is worth it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,26 +21,20 @@ from torch import Tensor
 
 from baco.perfmodel import differentiable as model
 from baco.perfmodel.equations import STATIONARY_ORDERS, Shape
-from baco.search.candidates import (
-    ACCUMULATOR_KIB,
-    LATENCY,
-    SCRATCHPAD_KIB,
-    Choice,
-    Design,
-    divisors,
-    layer_energies,
-    level3_orders,
-    score,
-    spatial,
-)
+from baco.search.candidates import ACCUMULATOR_KIB, LATENCY, SCRATCHPAD_KIB, Choice, Design, layer_energies, level3_orders, score
+from baco.search.errors import InvalidSearch
 from baco.search.goals import RULES, Rules
 from baco.search.spaces import Limits, Space
+from baco.search.tilings import divisors, spatial
 from baco.workload import DIMENSIONS
 from baco.workloads import Network
 
 ORDERS = tuple(STATIONARY_ORDERS.values())
 ROUND_EVERY = 75
 LEARNING_RATE = 0.06
+GPU_LAYERS = 20_000
+"""Starting points x layers from which on a GPU is faster: with fewer its time goes into starting kernels."""
+_spatial = lru_cache(maxsize=None)(spatial)
 AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
 
 
@@ -83,9 +81,30 @@ def losses(shape: Shape, counts: Tensor, factors: model.Factors, space: Space, l
     return loss
 
 
+def device_for(name: str, starts: int, layers: int) -> str:
+    """The device that `name` stands for: itself, or for "auto" a GPU where there is one and the batch is large.
+
+    Raises:
+        InvalidSearch: for "cuda" where PyTorch sees no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidSearch("device", "is cuda, but PyTorch sees no GPU; leave it out, or take cpu.")
+    if name != "auto":
+        return name
+    return "cuda" if starts * layers >= GPU_LAYERS and torch.cuda.is_available() else "cpu"
+
+
 def nearest(value: float, choices: list[int]) -> int:
     """The choice nearest in proportion."""
-    return min(choices, key=lambda c: abs(np.log(c) - np.log(max(value, 1e-9))))
+    return int(_nearest(np.array([value]), np.array(choices))[0])
+
+
+def _nearest(values: NDArray[np.float64], choices: NDArray[np.int64], most: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """(many,): for each of `values` the choice nearest in proportion, of those up to its `most` if that is given."""
+    distance = np.abs(np.log(choices) - np.log(np.maximum(values, 1e-9))[:, None])
+    if most is not None:
+        distance = np.where(choices <= most[:, None], distance, np.inf)
+    return choices[distance.argmin(axis=1)]
 
 
 def rounded(network: Network, factors: model.Factors, space: Space, limits: Limits) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -94,15 +113,16 @@ def rounded(network: Network, factors: model.Factors, space: Space, limits: Limi
     sides = np.array([space.round_side(s, limits) for s in across.max(axis=(1, 2))])
     whole = np.empty((*tile.shape[:2], 9), np.int64)
     for i, layer in enumerate(network.layers):
-        of = {d: divisors(layer.problem.sizes[d]) for d in DIMENSIONS}
-        for start, side in enumerate(sides):
-            row = whole[start, i]
-            row[:7] = [nearest(tile[start, i, axis], of[d]) for axis, d in enumerate(DIMENSIONS)]
-            for axis, column in ((AXIS_C, 0), (AXIS_K, 1)):
-                inner = nearest(across[start, i, column], [d for d in of[DIMENSIONS[axis]] if d <= side])
-                outer = nearest(tile[start, i, axis] / inner, divisors(layer.problem.sizes[DIMENSIONS[axis]] // inner))
-                row[axis] = inner * outer
-                row[7 + column] = spatial(int(row[axis]), int(side))
+        sizes = layer.problem.sizes
+        for axis, d in enumerate(DIMENSIONS):
+            whole[:, i, axis] = _nearest(tile[:, i, axis], np.array(divisors(sizes[d])))
+        for axis, column in ((AXIS_C, 0), (AXIS_K, 1)):
+            size = sizes[DIMENSIONS[axis]]
+            inner = _nearest(across[:, i, column], np.array(divisors(size)), sides)
+            for n in np.unique(inner):
+                at = inner == n
+                whole[at, i, axis] = n * _nearest(tile[at, i, axis] / n, np.array(divisors(size // int(n))))
+            whole[:, i, 7 + column] = [_spatial(int(t), int(side)) for t, side in zip(whole[:, i, axis], sides, strict=True)]
     return whole, sides
 
 
@@ -167,14 +187,15 @@ def descend(
     steps: int,
     rules: Rules = RULES,
     tick: Callable[[int], None] | None = None,
+    device: str = "cpu",
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Run `steps` steps from rounded points and round again; both as :func:`rounded`.
+    """Run `steps` steps from rounded points on a device and round again; both as :func:`rounded`.
 
     `tick` is called after each step with the mappings scored by it.
     """
-    shape = model.shapes_of([layer.problem for layer in network.layers])
-    counts = torch.tensor([layer.count for layer in network.layers], dtype=torch.float64)
-    logs = torch.from_numpy(whole).to(torch.float64).log()
+    shape = model.shapes_of([layer.problem for layer in network.layers], device=device)
+    counts = torch.tensor([layer.count for layer in network.layers], dtype=torch.float64, device=device)
+    logs = torch.from_numpy(whole).to(torch.float64).to(device).log()
     tile, across = logs[..., :7].clone().requires_grad_(), logs[..., 7:].clone().requires_grad_()
     optimiser = torch.optim.Adam([tile, across], lr=LEARNING_RATE)
     for _ in range(steps):
@@ -186,5 +207,5 @@ def descend(
         optimiser.step()
         if tick:
             tick(len(whole) * len(network.layers) * len(ORDERS))
-    factors = model.Factors(tile.detach(), across.detach())
-    return rounded(network, factors.clamp(shape, limits.largest_side), space, limits)
+    factors = model.Factors(tile.detach(), across.detach()).clamp(shape, limits.largest_side)
+    return rounded(network, model.Factors(factors.tile.cpu(), factors.spatial.cpu()), space, limits)

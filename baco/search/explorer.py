@@ -43,6 +43,7 @@ STARTS = 24
 STEPS = 225
 LEAST_STEPS = 40
 """A small budget goes to fewer starting points rather than to fewer steps than this."""
+DEVICES = ("auto", "cpu", "cuda")
 DESCENT_SHARE = 0.5
 """At most this part of the budget goes to descent."""
 GUIDES = 4
@@ -74,6 +75,10 @@ class Search:
     tables: dict[int, list[Table]] = field(default_factory=dict)
     """Each side's candidates."""
     front: list[Design] = field(default_factory=list)
+    starts: int = STARTS
+    """The most starting points of descent."""
+    device: str = "auto"
+    """Where descent runs: see :func:`baco.search.descent.device_for`."""
     journal: Journal = field(default_factory=Journal)
     """Steps that are done, for a search that goes on after it was killed."""
 
@@ -125,15 +130,18 @@ def explore(
     halo: str = "reload",
     latency: str = "shared",
     importance: bool = True,
+    starts: int = STARTS,
+    device: str = "auto",
 ) -> ExploreResult:
     """Find the hardware of `space` and the mappings of all layers that are best for the whole network within the limits.
 
     `objective`: the least energy-delay product ("edp"), "energy" or "latency"; "pareto" finds the design of the least product and, beside
     it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score; where that is too few
     for every tile, layers get their part of it by `importance` (dissertation 6.5), or without it the same part each. `constants`
-    replaces Table 6.3. With `out`, the design is written into that folder. An interrupt (ctrl-C) ends the search early and returns the
-    best design so far, marked `interrupted`. A search that was interrupted or killed goes on where it was when it is started again
-    with the same options and folder, and gives the same answer.
+    replaces Table 6.3. Descent begins at `starts` points, where half of the budget reaches for them, as one batch on `device`, "cpu" or
+    "cuda": a GPU by default where there is one and the batch is large. With `out`, the design is written into that folder. An interrupt
+    (ctrl-C) ends the search early and returns the best design so far, marked `interrupted`. A search that was interrupted or killed goes
+    on where it was when it is started again with the same options and folder, and gives the same answer.
 
     Raises:
         UnknownNetwork, InvalidSearch, InvalidOption: for options that make no sense.
@@ -170,12 +178,16 @@ def explore(
     least = len(table.layers) * len(level3_orders(halo))
     if budget < least:
         raise InvalidSearch("budget", f"must be at least {least}, one mapping of each of {len(table.layers)} layers, but is {budget}.")
+    if starts < 1:
+        raise InvalidSearch("starts", f"must be at least 1, but is {starts}.")
+    if device not in DEVICES:
+        raise InvalidSearch("device", f"must be one of {', '.join(DEVICES)}, but is {device!r}.")
     if out is not None:
         require_writable(Path(out))
 
     rules = Rules(goal, halo, latency, constants.energy)
     search = Search(table, chosen_space, limits, rules, constants, budget, seed, progress, whole_front=objective == PARETO)
-    search.importance = importance
+    search.importance, search.starts, search.device = importance, starts, device
     if out is not None:
         search.journal = Journal(Path(out), key_of(search))
     interrupted = False
@@ -242,11 +254,11 @@ def _descend(search: Search) -> None:
     """Phase 1. Takes fewer steps, then fewer starting points, where the budget does not reach."""
     import torch
 
-    from baco.search.descent import ROUND_EVERY, descend, exact_designs, rounds, start
+    from baco.search.descent import ROUND_EVERY, descend, device_for, exact_designs, rounds, start
 
     per_start = len(search.network.layers) * len(level3_orders(search.rules.halo))
     share = int(search.budget * DESCENT_SHARE)
-    starts = max(1, min(STARTS, share // per_start // LEAST_STEPS))
+    starts = max(1, min(search.starts, share // per_start // LEAST_STEPS))
     steps = max(0, min(STEPS, share // (starts * per_start) - 1 - STEPS // ROUND_EVERY))
     search.method.append(f"descent from {starts} starting points in {steps} steps")
 
@@ -257,12 +269,13 @@ def _descend(search: Search) -> None:
         search.tell("descent", 0.6 * search.samples / whole_samples)
 
     space = search.network, search.space, search.limits
+    device = device_for(search.device, starts, len(search.network.layers))
     whole: list[list[list[int]]] = []
 
     def advance(taken: int) -> list[list[list[int]]]:
         further = (taken - 1) % ROUND_EVERY + 1
         points = np.array(whole, np.int64)
-        found, sides = descend(*space, points, further, search.rules, tick) if taken else start(*space, starts, search.seed)
+        found, sides = descend(*space, points, further, search.rules, tick, device) if taken else start(*space, starts, search.seed)
         designs = exact_designs(search.network, found, sides, *space[1:], search.rules)
         search.samples += starts * per_start
         for design in designs:

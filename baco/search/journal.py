@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PROGRESS_FILE = "progress.bin"
 SEAL = len(digest())
 """Characters at the head of the file: a digest of the search's key and of all that follows."""
-DECIDES = ("network", "space", "limits", "rules", "constants", "budget", "seed", "importance", "whole_front")
+DECIDES = ("network", "space", "limits", "rules", "constants", "budget", "seed", "importance", "starts", "device", "whole_front")
 """Fields of a search that its answer depends on."""
 
 
