@@ -207,6 +207,19 @@ timeloop = Text(
     "`timeloop-model` on the search path",
     "The Timeloop to compare the performance model with (docs/timeloop.md).",
 )
+verilator = Text(
+    "BACO_VERILATOR",
+    lambda: "verilator",
+    "`verilator` on the search path",
+    "The Verilator that builds the simulated hardware (docs/verilator.md).",
+)
+memory_model = Text(
+    "BACO_MEMORY_MODEL",
+    lambda: "cached",
+    "cached",
+    "The memory behind the simulated hardware: cached, cached:LATENCY, flat, flat:LATENCY or flat:LATENCY:PUTS, in cycles "
+    "(docs/verilator.md).",
+)
 
 RESPECTED = {
     "LD_LIBRARY_PATH": "`baco doctor` looks here for Spike's Gemmini extension.",

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKENDS", "Counters", "Limits", "Parameter", "Program", "ProgramError", "RunResult", "SimulationFault", "run"]
 
-BACKENDS = ("functional", "spike")
-PLANNED = ("verilator",)
+BACKENDS = ("functional", "spike", "verilator")
 _DEFAULT_LIMITS = Limits()
 
 
@@ -36,29 +35,32 @@ def run(
 ) -> RunResult:
     """Run `program` on the machine `config`.
 
-    `backend` is "functional", which is BACO's own simulator, or "spike", the vendor's, where it is installed (see baco/sim/spike.py).
+    `backend` is "functional", which is BACO's own simulator, "spike", the vendor's, where it is installed (see baco/sim/spike.py), or
+    "verilator", the hardware itself, cycle by cycle (see baco/sim/verilator.py).
 
     `arguments` are one per parameter, in order: C-contiguous NumPy arrays for buffers, numbers for scalars. Arrays of writable
     parameters hold the result after a run that ended by itself, and are untouched after one that was stopped. An array given for
     two parameters is one buffer to the program.
 
-    `strict` and `observer` are for the functional backend: whether it refuses what Spike lets pass but hardware would not do, or do
+    `strict` and `observer` are not for Spike: whether it refuses what Spike lets pass but hardware would not do, or do
     differently (:mod:`baco.sim.rules`; BACO_STRICT decides where it is None), and who takes down what the accelerator does.
 
     Raises:
         ProgramError: if nothing could be run: an unknown backend, a damaged program, an argument that does not fit.
         SimulationFault: if the run was stopped, with the instruction, where it was, and why.
     """
-    if backend in PLANNED:
-        raise ProgramError(f"backend {backend!r} is planned but not available yet; use {', '.join(BACKENDS)}.")
     if backend not in BACKENDS:
         raise ProgramError(f"there is no backend {backend!r}; those there are: {', '.join(BACKENDS)}.")
     if backend == "spike":
         from baco.sim import spike
 
         if observer is not None:
-            raise ProgramError("only the functional backend shows its steps; run without an observer, or on that backend.")
+            raise ProgramError("Spike does not show its steps; run without an observer, or on another backend.")
         return spike.run(program, config, arguments, grid, limits)
+    if backend == "verilator":
+        from baco.sim import verilator
+
+        return verilator.run(program, config, arguments, grid, limits, strict, observer)
     from baco.sim import functional
 
     return functional.run(program, config, arguments, grid, limits, strict, observer)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from baco.sim.cycles import Cycles
 from baco.traffic import Traffic
 
 
@@ -65,8 +66,10 @@ class Counters:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The counters of a finished run, the exit code its program reported and what it wrote to its console."""
+    """The counters of a finished run, the exit code its program reported and what it wrote to its console; its cycles where there is a
+    clock, which is on the Verilator backend."""
 
     counters: Counters
     exit_code: int
     output: bytes = b""
+    cycles: Cycles | None = None

@@ -69,6 +69,14 @@ class LimitReached(SimulationFault):
     """The run used up its instruction or time limit."""
 
 
+class AcceleratorHangs(SimulationFault):
+    """Nothing moves any more in the simulated RTL."""
+
+
+class RtlFault(SimulationFault):
+    """The simulated RTL did what its ports do not allow, or one of its own checks failed."""
+
+
 FAULT_KINDS: tuple[type[SimulationFault], ...] = (
     IllegalInstruction,
     MalformedInstruction,

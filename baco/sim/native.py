@@ -219,7 +219,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=.)([A-Z])", r"_\1", name).lower()
 
 
-def _processor() -> str:
+def processor() -> str:
     """What tells processors apart that cannot run each other's code: a cache may be shared between machines."""
     try:
         text = Path("/proc/cpuinfo").read_text()
@@ -251,7 +251,7 @@ def _files() -> dict[str, bytes]:
 
 def _build() -> Path:
     """The shared library's file, compiled if the cache does not have it; many processes may do so at once."""
-    name = digest(_processor(), *FLAGS, *(part for item in _files().items() for part in item))
+    name = digest(processor(), *FLAGS, *(part for item in _files().items() for part in item))
     library = cache_dir() / "sim" / f"gemmini-{name}.so"
     if not library.exists():
         atomic_write(library, compile_library())

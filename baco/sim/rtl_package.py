@@ -44,6 +44,11 @@ def package(config: GemminiConfig) -> str:
     return "\n".join([*lines, "", "endpackage", "/* verilator lint_on UNUSEDPARAM */", ""])
 
 
+def values(config: GemminiConfig) -> dict[str, int]:
+    """The sizes and queue depths of a machine by their names in the package."""
+    return {name: int(value) for name, value, _ in (*_sizes(config), *_queues(config)) if value.isdecimal()}
+
+
 def _count(name: str, value: int, what: str = "") -> Entry:
     """A number. It has no type, so that Verilator lets it meet signals of any width that holds it."""
     return name, str(value), what

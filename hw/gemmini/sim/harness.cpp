@@ -197,9 +197,9 @@ struct rtl {
             entry = {word(top->trace_alloc_cmd, 8), word(top->trace_alloc_cmd, 0), now, 0, 1, head & 127, head >> 8 & 1 ? 1u : head >> 7 & 1 ? 2u : 0u, 0};
             note(EVENT_ALLOCATED, top->trace_alloc_id, entry);
         }
-        counts.stalls[top->stall_ld & 7]++;
-        counts.stalls[8 + (top->stall_ex & 7)]++;
-        counts.stalls[16 + (top->stall_st & 7)]++;
+        uint64_t stalls = top->stall_ld | uint64_t(top->stall_ex) << 8 | uint64_t(top->stall_execute) << 16 | uint64_t(top->stall_st) << 24 |
+                          uint64_t(top->stall_rs) << 32 | uint64_t(top->stall_loop) << 40;
+        for (; stalls; stalls &= stalls - 1) counts.stalls[__builtin_ctzll(stalls)]++;
         return moved;
     }
 

@@ -32,7 +32,7 @@ struct rtl_event {
     uint32_t origin; // 0 the program, 1 loop_ws, 2 loop_conv_ws
 };
 
-enum { STALLS = 32, ENTRIES = 256 };
+enum { STALLS = 48, ENTRIES = 256 };
 
 struct rtl_counts {
     uint64_t cycle;                 // the cycle that comes next
@@ -42,7 +42,7 @@ struct rtl_counts {
     uint64_t last_busy;             // the first cycle that was idle again
     uint64_t gets, get_beats, puts, put_beats, put_bytes;
     uint64_t hits, misses, write_backs;
-    uint64_t stalls[STALLS];        // cycles in which each stall output was high
+    uint64_t stalls[STALLS];        // cycles in which each bit of the stall outputs was high, 8 bits an output
     uint64_t events;                // that happened, whether or not there was room for them
 };
 
