@@ -42,6 +42,9 @@ from baco.lowering.pipeline_loads import MAX_STAGES
 RESERVED = ("baco_main", "baco_arguments", "_start", "tohost", "fromhost")
 """Symbols of the bare-metal program around a kernel."""
 
+_MOST_UNROLLED = 1 << 16
+"""Turns of one ``bl.static_range``; each is written out, so that more would compile for minutes."""
+
 
 def read_kernel(source: KernelSource, namespace: Mapping[str, Any], signature: Signature) -> tuple[ir.Module, KernelFacts]:
     """The module of a kernel specialised for a signature, and what reading it showed about its parameters.
@@ -301,7 +304,12 @@ class _Reader(ExpressionReader):
             raise SemanticError("bl.static_range takes one to three compile-time integers.")
         if len(bounds) == 3 and bounds[2] == 0:
             raise SemanticError("the step of bl.static_range must not be 0.")
-        return static_range(*bounds).values
+        values = static_range(*bounds).values
+        # Not len(), which stops at 2**63 - 1.
+        turns = max(0, (values.stop - values.start + values.step - (1 if values.step > 0 else -1)) // values.step)
+        if turns > _MOST_UNROLLED:
+            raise SemanticError(f"bl.static_range would unroll {turns} turns; at most {_MOST_UNROLLED} are. Use range, which makes a loop.")
+        return values
 
     def _range(self, node: ast.expr) -> tuple[tuple[Scalar, Scalar, Scalar], int | None]:
         """The bounds of ``range(...)`` or ``bl.range(...)``, and the stages it asks for."""

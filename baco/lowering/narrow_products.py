@@ -30,6 +30,9 @@ _DEPTH = 1 << 17
 def run(module: ir.Module) -> None:
     """Rewrite the module's products."""
     for op in operations_named(module, *PRODUCTS):
+        if not op.results:
+            # A product of buffers, not of tensors.
+            continue
         a, b = (_before_widening(v) for v in list(op.operands)[:2])
         start, type_ = op.operands[2], ir.RankedTensorType(op.results[0].type)
         wide = str(type_.element_type) in ("i32", "i64")

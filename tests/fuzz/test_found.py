@@ -5,7 +5,7 @@ import pytest
 
 import baco
 import baco.language as bl
-from baco.lang.errors import KernelTypeError
+from baco.lang.errors import KernelTypeError, SemanticError
 
 
 @baco.jit
@@ -40,6 +40,9 @@ def odd(x, n, KIND: bl.constexpr):
     if KIND == "order":
         block = bl.zeros((4, 4), bl.int8)
         bl.trans(block, block, block)
+    if KIND == "turns":
+        for _ in bl.static_range(0, 9223372036854775808):
+            pass
     if KIND == "block":
         bl.zeros((100000, 100000), bl.int8)
 
@@ -51,9 +54,10 @@ def odd(x, n, KIND: bl.constexpr):
         ("inverted tuple", "~ does not apply to a tuple"),
         ("range", "bl.arange gives int32, which -9223372036854775808 does not fit"),
         ("order", "bl.trans: 4x4 block of int8, 4x4 block of int8 is not an order of 2 dimensions"),
+        ("turns", "bl.static_range would unroll 9223372036854775808 turns; at most 65536 are. Use range, which makes a loop."),
         ("block", "shape is 10000000000 elements; a block has at most 1048576"),
     ],
 )
 def test_odd_values_are_refused(kind: str, message: str) -> None:
-    with pytest.raises(KernelTypeError, match=message):
+    with pytest.raises((KernelTypeError, SemanticError), match=message):
         odd.warmup(np.int8, 4, KIND=kind)

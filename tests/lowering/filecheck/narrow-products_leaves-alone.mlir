@@ -23,3 +23,11 @@ func.func @k(%x: tensor<4x131072xi8>, %w: tensor<131072x8xi8>) -> tensor<4x8xi64
   %p = linalg.matmul ins(%a, %b : tensor<4x131072xi32>, tensor<131072x8xi32>) outs(%z : tensor<4x8xi64>) -> tensor<4x8xi64>
   return %p : tensor<4x8xi64>
 }
+
+// Buffers, not tensors.
+// CHECK-LABEL: @buffers
+// CHECK: linalg.matmul ins(%{{.*}}, %{{.*}} : memref<4x8xi8>, memref<8x4xi8>) outs(%{{.*}} : memref<4x4xi32>)
+func.func @buffers(%x: memref<4x8xi8>, %w: memref<8x4xi8>, %y: memref<4x4xi32>) {
+  linalg.matmul ins(%x, %w : memref<4x8xi8>, memref<8x4xi8>) outs(%y : memref<4x4xi32>)
+  return
+}
