@@ -217,7 +217,7 @@ module gemmini
   logic [ACC_BANKS*DIM-1:0] ex_acc_write_mask;
   logic [31:0] ex_acc_scale;
   logic [2:0] ex_acc_act;
-  logic [11:0] ex_events;
+  logic [14:0] ex_events;
   logic [7:0] ex_stall;
 
   scratchpad operands (.*);
