@@ -45,7 +45,7 @@ package load_store_pkg;
     logic        full_width;
     local_row_t  row;
     tile_t       cols;
-    logic [MOVE_COLS_BITS-1:0] block;
+    move_cols_t  block;
     logic        pool;  // take the maximum with the rows of this window before it
     logic        store;  // the last of a row or window
     logic [2:0]  activation;
@@ -54,6 +54,48 @@ package load_store_pkg;
   } store_block_t;
 
   localparam logic [2:0] ACTIVATION_RELU = 3'd1;
+
+  // What a load writes at once: up to one row of a private memory. `last` is set on the last write of a Get's (or zero row's) data, of
+  // which there are `bytes`.
+  typedef struct packed {
+    logic        is_acc;
+    logic        accumulate;
+    local_row_t  row;
+    tile_t       cols;
+    pixels_t     pixel_repeats;
+    logic        last;
+    row_bytes_t  bytes;
+    ld_tracker_t tracker;
+  } load_block_t;
+
+  // Requests are aligned to their size: a power of two from a beat up to the largest (UARCH 3.2).
+  localparam int MIN_SIZE = BUS_BYTES_BITS;
+  localparam int MAX_SIZE = $clog2(DMA_MAX_BYTES) > MIN_SIZE ? $clog2(DMA_MAX_BYTES) : MIN_SIZE;
+  localparam int BEATS_BITS = MAX_SIZE - MIN_SIZE + 1;  // bits of a number of beats
+  typedef logic [MAX_SIZE-1:0] line_offset_t;
+  typedef logic [BEATS_BITS-1:0] beats_t;
+
+  typedef struct packed {
+    logic [3:0] size;  // log2 of its bytes
+    row_bytes_t useful;  // bytes of the row in it
+  } request_t;
+
+  // The request that covers the most of the next `left` bytes at an address with these low bits; the smallest of those.
+  function automatic logic [3+ROW_BYTES_BITS:0] best_request(input line_offset_t offset, input row_bytes_t left);
+    row_bytes_t useful, most;
+    logic [3:0] size;
+    most = '0;
+    size = 4'(MIN_SIZE);
+    for (int s = MIN_SIZE; s <= MAX_SIZE; s++) begin
+      useful = ROW_BYTES_BITS'((1 << s) - (32'(offset) & ((1 << s) - 1)));
+      if (useful > left) useful = left;
+      if (useful > most) begin
+        most = useful;
+        size = 4'(s);
+      end
+    end
+    best_request = {size, most};
+  endfunction
 
 endpackage
 /* verilator lint_on UNUSEDPARAM */
