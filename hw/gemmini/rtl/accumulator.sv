@@ -69,9 +69,13 @@ module accumulator
   assign acc_row_valid = out_valid != '0;
   always_comb begin
     acc_row_bank = '0;
-    out_taken = '0;
     for (int b = ACC_BANKS - 1; b >= 0; b--) if (out_valid[b]) acc_row_bank = ACC_BANK_BITS'(b);
+  end
+  always_comb begin
+    out_taken = '0;
     out_taken[acc_row_bank] = acc_row_ready;
+  end
+  always_comb begin
     acc_row_data = '0;
     if (acc_row_valid) acc_row_data = out_data[acc_row_bank*DIM*ACC_BITS+:DIM*ACC_BITS];
   end
