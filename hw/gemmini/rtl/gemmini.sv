@@ -258,9 +258,11 @@ module gemmini
     events[20] = get_valid && !get_ready;
     events[21] = writer_busy;
     events[23] = put_valid && !put_ready;
+    events[37:24] = ex_events[13:0];
     events[41] = alloc_valid && !alloc_ready;
     events[42] = station_busy;
     events[43] = ws_busy;
+    events[44] = ex_events[14];
   end
 
   performance_counters counters (
