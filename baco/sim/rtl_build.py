@@ -7,9 +7,12 @@ one that BACO carries.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -28,15 +31,8 @@ VERILATOR_FLAGS = (
     "-Wno-lint",
 )
 COMPILER_FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-fPIC",
-    "-shared",
-    "-pthread",
-    "-fno-strict-aliasing",
-    "-DVL_USER_FATAL",
-    "-DVL_USER_STOP",
-    "-DVL_USER_FINISH",
+    *("-std=c++17", "-fPIC", "-pthread", "-fno-strict-aliasing"),
+    *("-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH"),
 )
 VERILATOR_SECONDS, COMPILER_SECONDS = 600.0, 1800.0
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
@@ -81,17 +77,28 @@ def _compile(verilator: Path, config: GemminiConfig, files: dict[str, bytes]) ->
         order = [rtl_package.FILE, *(path.name for path in rtl_sources.sources())]
         run_tool([str(verilator), *VERILATOR_FLAGS, "--Mdir", "made", *order], cwd=folder, timeout=VERILATOR_SECONDS)
         include = _root(verilator) / "include"
-        made = sorted(str(path) for path in (folder / "made").glob("*.cpp"))
-        sources = [*made, *(str(folder / file) for file in HARNESS if file.endswith(".cpp")), *(str(include / file) for file in RUNTIME)]
-        places = [f"-I{folder / 'made'}", f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}"]
-        out = folder / "out.so"
-        command = [*_compiler_flags(config), *places, "-o", str(out), *sources]
-        compiler = _compiler()
-        if compiler is None:
-            zig("c++", *command, timeout=COMPILER_SECONDS)
-        else:
-            run_tool([compiler, *command], timeout=COMPILER_SECONDS)
-        return out.read_bytes()
+        sources = [*(folder / "made").glob("*.cpp"), *(folder / file for file in HARNESS if file.endswith(".cpp"))]
+        sources += [include / file for file in RUNTIME]
+        places = [f"-I{place}" for place in (folder / "made", folder, include, include / "vltstd")]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(lambda source: _object(source, folder, [*_compiler_flags(config), *places]), sources))
+        _run_compiler("-shared", "-pthread", "-o", str(folder / "out.so"), *objects)
+        return (folder / "out.so").read_bytes()
+
+
+def _object(source: Path, folder: Path, flags: Sequence[str]) -> str:
+    """Compile one file. What Verilator calls slow runs once, at the start."""
+    out = folder / f"{source.stem}.o"
+    _run_compiler(*flags, "-O0" if source.stem.endswith("__Slow") else "-O3", "-c", str(source), "-o", str(out))
+    return str(out)
+
+
+def _run_compiler(*arguments: str) -> None:
+    compiler = _compiler()
+    if compiler is None:
+        zig("c++", *arguments, timeout=COMPILER_SECONDS)
+    else:
+        run_tool([compiler, *arguments], timeout=COMPILER_SECONDS)
 
 
 def _harness() -> Path:

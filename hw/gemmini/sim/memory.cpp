@@ -19,7 +19,7 @@ bool Memory::complain(const Request &request, const char *what) {
 }
 
 void Memory::load(uint64_t address, uint32_t bytes, uint8_t *to) const {
-    // A request is aligned down to its size, so some of its bytes may lie before or behind memory: nobody looks at them.
+    // A request is aligned down to its size, and loops read whole blocks of B, so what lies before or behind memory may be asked for.
     uint64_t at = address - settings.base;
     if (at < settings.size && settings.size - at >= bytes) {
         memcpy(to, settings.memory + at, bytes);
@@ -44,8 +44,7 @@ bool Memory::take(uint64_t cycle, const Request &request, const uint8_t *bytes, 
     } else {
         if (request.id >= in_flight.size() || in_flight[request.id]) return complain(request, "has the id of a request that is under way");
         if (request.bytes > largest || request.address % request.bytes) return complain(request, "is no aligned request of a legal size");
-        uint64_t at = request.address - settings.base;
-        if (at + request.bytes - 1 >= settings.size && at >= settings.size) return complain(request, "is outside the program's memory");
+        if (request.put && request.address - settings.base >= settings.size) return complain(request, "is outside the program's memory");
         in_flight[request.id] = true;
     }
     if (!request.put) {
