@@ -61,7 +61,8 @@ module scratchpad
   /* verilator lint_off PINCONNECTEMPTY */
   queue #(
       .WIDTH(DIM * IN_BITS),
-      .ENTRIES(READ_QUEUE)
+      .ENTRIES(READ_QUEUE),
+      .PIPE(1'b1)
   ) store_queue (
       .clk(clk),
       .rst(rst),
@@ -138,7 +139,8 @@ module scratchpad
 
       queue #(
           .WIDTH(DIM * IN_BITS),
-          .ENTRIES(READ_QUEUE)
+          .ENTRIES(READ_QUEUE),
+          .PIPE(1'b1)
       ) ex_queue (
           .clk(clk),
           .rst(rst),
