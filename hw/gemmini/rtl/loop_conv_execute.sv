@@ -122,8 +122,8 @@ module loop_conv_execute
       s_outer <= least(l.c.ochs - o, 16'(DIM));
       s_count <= l.f.input_3120 ? least(l.c.batches - b, 16'(DIM))
                                 : (least(l.c.ocols - col, 16'(DIM) << l.f.dilated) + 16'(l.f.dilated)) >> l.f.dilated;
-      s_place <= wide(l.f.rotate ? l.c.krows - krow - 16'd1 : krow) * 32'(l.c.kcols) +
-                 wide(l.f.rotate ? l.c.kcols - kcol - 16'd1 : kcol);
+      s_place <= to_32_bits(l.f.rotate ? l.c.krows - krow - 16'd1 : krow) * 32'(l.c.kcols) +
+                 to_32_bits(l.f.rotate ? l.c.kcols - kcol - 16'd1 : kcol);
       s_b_base <= l.b_row + (l.f.weight_0132 ? blocks_before(ch) : blocks_before(o)) * l.b_block;
       s_a_base <= l.a_row + (l.f.input_3120 ? blocks_before(b) * l.a_block + 32'(ch) * l.image
                                             : blocks_before(ch) * l.a_block + 32'(b) * l.image);

@@ -100,11 +100,11 @@ module loop_conv_load_input
       s_col_from <= col[15:0];
       s_rows <= 16'(run >>> l.f.downsample);
       s_cols <= l.f.input_3120 ? least(l.c.batches - b, 16'(MAX_COLS)) : least(l.c.kchs - ch, 16'(MAX_COLS));
-      s_line <= wide(l.f.input_3120 ? ch : b) * 32'(l.c.in_row_dim) + 32'(row[15:0]);
+      s_line <= to_32_bits(l.f.input_3120 ? ch : b) * 32'(l.c.in_row_dim) + 32'(row[15:0]);
       s_base <= l.a_row + (l.f.input_3120 ? blocks_before(b) * l.a_block + 32'(ch) * l.image
                                           : blocks_before(ch) * l.a_block + 32'(b) * l.image);
-      s_row <= wide(row_kept);
-      s_col <= wide(col_kept);
+      s_row <= to_32_bits(row_kept);
+      s_col <= to_32_bits(col_kept);
       if (state == CONFIG) begin
         state <= MOVE;
       end else begin

@@ -94,8 +94,8 @@ package loop_conv_pkg;
   endfunction
 
   // 16 bits in 32: the argument keeps its own width, which an operand of a cast does not.
-  function automatic logic [31:0] wide(input logic [15:0] x);
-    wide = 32'(x);
+  function automatic logic [31:0] to_32_bits(input logic [15:0] x);
+    to_32_bits = 32'(x);
   endfunction
 
   // The DIM-wide blocks before element x.

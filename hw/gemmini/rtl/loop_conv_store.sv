@@ -106,7 +106,7 @@ module loop_conv_store
     end
   end
 
-  assign pixel = 64'(s_image_line) * 64'(wide(l.f.no_pool ? l.c.out_col_dim : l.c.pool_out_col_dim)) + 64'(s_col);
+  assign pixel = 64'(s_image_line) * 64'(to_32_bits(l.f.no_pool ? l.c.out_col_dim : l.c.pool_out_col_dim)) + 64'(s_col);
   // with trans_output_1203 batches follow each other within a pixel; pooling has no such form
   assign element = l.f.no_pool && l.f.output_1203 ? (pixel * 64'(l.c.batch_size) + 64'(s_batch)) * 64'(l.c.out_channels) + 64'(s_o)
                                                   : pixel * 64'(l.c.out_stride) + 64'(s_o);

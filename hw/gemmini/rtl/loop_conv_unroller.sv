@@ -169,7 +169,7 @@ module loop_conv_unroller
   assign cols_kept = 16'((cols_unpadded + pad_left + pad_right) >> f.downsample);
 
   assign b_half_end = f.b_id == 2'd0 ? (fill ? 32'(SPAD_ROWS) : HALF_SPAD) : f.b_id == 2'd1 ? HALF_SPAD : 32'(SPAD_ROWS);
-  assign b_block = 32'(c.krows) * 32'(c.kcols) * wide(f.weight_0132 ? c.ochs : c.kchs);
+  assign b_block = 32'(c.krows) * 32'(c.kcols) * to_32_bits(f.weight_0132 ? c.ochs : c.kchs);
   assign b_rows = b_block * dim_blocks(f.weight_0132 ? c.kchs : c.ochs);
   assign image = 32'(rows_kept) * 32'(cols_kept);
   assign plane = 32'(c.orows) * 32'(c.ocols);
@@ -185,7 +185,7 @@ module loop_conv_unroller
     fresh.icols_ds = cols_kept;
     fresh.image = image;
     fresh.plane = plane;
-    fresh.a_block = image * wide(f.input_3120 ? c.kchs : c.batches);
+    fresh.a_block = image * to_32_bits(f.input_3120 ? c.kchs : c.batches);
     fresh.b_block = b_block;
     fresh.c_block = plane * 32'(c.batches);
     fresh.a_row = f.a_id == 2'd0 ? (fill ? HALF_SPAD : '0) : f.a_id == 2'd1 ? '0 : HALF_SPAD;
