@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from baco import knobs
 from baco.errors import BacoError
 from baco.reporting import reporting
 
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from baco.hardware import GemminiConfig
-    from baco.sim import Counters, Program, RunResult
+    from baco.sim import Program, RunResult
+    from baco.sim.cycles import Cycles
 
 TRACE_LIMIT = 100_000
+COUNTING = ("functional", "verilator")
+"""The backends that count what the accelerator does."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -57,6 +61,12 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse what Spike lets pass but hardware would not (docs/strict.md).")] = False,
     counters: Annotated[bool, typer.Option("--counters", help="Print what the accelerator did.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Write a trace for ui.perfetto.dev.", show_default=False)] = None,
+    memory_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Memory of the verilator backend: cached[:LATENCY] or flat[:LATENCY[:PUTS]].", show_default="BACO_MEMORY_MODEL, cached"
+        ),
+    ] = None,
     trace_limit: Annotated[int, typer.Option(help="Steps of the trace; the rest are left out.", min=1)] = TRACE_LIMIT,
     max_instructions: Annotated[int, typer.Option(help="Host instructions after which a run is stopped.", min=1)] = 2_000_000_000,
     memory: Annotated[str, typer.Option(help="Bytes of guest memory, with K, M or G.")] = "1G",
@@ -76,9 +86,10 @@ def run(
     values = _values(loaded, arguments or [], seed)
     limits = sim.Limits(max_instructions, timeout, _bytes(memory))
     observer = Observer(trace_limit) if trace else None
-    result = sim.run(
-        loaded, machine, list(values.values()), _grid(grid), backend=backend, limits=limits, strict=strict or None, observer=observer
-    )
+    with knobs.memory_model.scope(memory_model or knobs.memory_model.value):
+        result = sim.run(
+            loaded, machine, list(values.values()), _grid(grid), backend=backend, limits=limits, strict=strict or None, observer=observer
+        )
     wrote = _write_results(loaded, values, out)
     if trace is not None and observer is not None:
         _write_trace(trace, observer, loaded, machine, program.stem)
@@ -88,7 +99,7 @@ def run(
         sys.stdout.write(result.output.decode(errors="replace"))
         sys.stdout.flush()
         if counters:
-            _print_counters(result.counters, machine, backend)
+            _print_counters(result, machine, backend)
     if result.exit_code:
         raise typer.Exit(result.exit_code & 0xFF or 1)
 
@@ -273,7 +284,7 @@ def _to_dict(result: RunResult, machine: GemminiConfig, backend: str, wrote: Seq
 
     from baco.sim.cost import counted_cost
 
-    counted = backend == "functional"
+    counted = backend in COUNTING
     cost = counted_cost(result.counters, machine) if counted else None
     return {
         "exit_code": result.exit_code,
@@ -282,20 +293,22 @@ def _to_dict(result: RunResult, machine: GemminiConfig, backend: str, wrote: Seq
         "hardware": machine.to_dict(),
         "counters": result.counters.to_dict() if counted else None,
         "cost": None if cost is None else {**asdict(cost), "cycles": cost.cycles, "bound": cost.bound},
+        "cycles": None if result.cycles is None else result.cycles.to_dict(),
         "arrays": list(wrote),
         "trace": None if trace is None else str(trace),
     }
 
 
-def _print_counters(counters: Counters, machine: GemminiConfig, backend: str) -> None:
+def _print_counters(result: RunResult, machine: GemminiConfig, backend: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from baco.sim.cost import counted_cost
 
-    if backend != "functional":
+    if backend not in COUNTING:
         print(f"note: {backend} counts nothing; the functional backend does.", file=sys.stderr)
         return
+    counters = result.counters
     cost = counted_cost(counters, machine)
     table = Table("counter", "value", title="What the accelerator did", title_justify="left")
     rows: list[tuple[str, float]] = [(name, n) for name, n in counters.instructions.items()]
@@ -303,7 +316,36 @@ def _print_counters(counters: Counters, machine: GemminiConfig, backend: str) ->
     rows += [("multiply-accumulates", counters.traffic.macs), ("DRAM bytes read", counters.dram_bytes_read)]
     rows += [("DRAM bytes written", counters.dram_bytes_written)]
     rows += [(f"{level} words read or written", counters.traffic.accesses(level)) for level in ("scratchpad", "accumulator")]
-    rows += [("host instructions", counters.host_instructions), (f"estimated cycles (bound by {cost.bound})", round(cost.cycles))]
+    rows += [("host instructions", counters.host_instructions)]
+    if result.cycles is None:
+        rows += [(f"estimated cycles (bound by {cost.bound})", round(cost.cycles))]
     for name, n in rows:
         table.add_row(name, f"{n:,}")
+    Console().print(table)
+    if result.cycles is not None:
+        _print_cycles(result.cycles)
+
+
+def _print_cycles(cycles: Cycles) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("cycles", "value", title=f"Where the time went (memory: {cycles.memory})", title_justify="left")
+    for name, n in (
+        ("whole", cycles.whole),
+        ("accelerator busy", cycles.device),
+        ("host core at work", cycles.host),
+        ("host core waits to hand a command over", cycles.queue_wait),
+        ("host core waits at fences", cycles.fence_wait),
+    ):
+        table.add_row(name, f"{n:,}")
+    table.add_row("utilisation of the array", f"{cycles.utilisation:.1%}")
+    for queue, found in cycles.stalls.items():
+        for reason, n in found.items():
+            table.add_row(f"{queue} waits for {reason}", f"{n:,}")
+    table.add_section()
+    table.add_row("reads", f"{cycles.reads:,} ({cycles.bytes_read:,} bytes)")
+    table.add_row("writes", f"{cycles.writes:,} ({cycles.bytes_written:,} bytes)")
+    if cycles.cache_hits or cycles.cache_misses:
+        table.add_row("cache hits, misses, lines written back", f"{cycles.cache_hits:,}, {cycles.cache_misses:,}, {cycles.write_backs:,}")
     Console().print(table)

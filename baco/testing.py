@@ -1,7 +1,7 @@
 """Helpers for people who test and measure kernels, under Triton's names: `assert_close`, `do_bench`, `perf_report`.
 
-Measuring is counting: a launch costs what :mod:`baco.sim.cost` computes from the simulator's counters. That number is the same in every
-run, so nothing is warmed up or repeated.
+A launch with ``backend="verilator"`` costs the cycles that it takes; any other one what :mod:`baco.sim.cost` computes from the functional
+simulator's counters. That number is the same in every run, so nothing is warmed up or repeated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from baco.errors import BacoError
 from baco.lang.launch import as_array, is_array, recorded
-from baco.sim.cost import counted_cost
+from baco.sim.cost import cycles_of
 from baco.toolchain import atomic_write
 
 RETURN_MODES = ("min", "max", "mean", "median", "all")
@@ -82,7 +82,7 @@ def do_bench(
         fn()
     if not launches:
         raise BenchmarkError("do_bench: the function launched no kernel on a simulator; interpreted and CPU launches are not counted.")
-    cost = sum(counted_cost(launch.result.counters, launch.hardware).cycles for launch in launches)
+    cost = sum(cycles_of(launch.result, launch.hardware) for launch in launches)
     if quantiles is not None:
         return [cost] * len(quantiles) if len(quantiles) > 1 else cost
     return [cost] if return_mode == "all" else cost

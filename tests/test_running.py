@@ -101,7 +101,7 @@ ENDLESS, STRAY = "1: j 1b\n", "  li t0, 0x1000\n  sd t0, 0(t0)\n"
         ("  jr x0\n", [], "jumped to 0x0, where there is no code."),
         (STRAY, [], "writes 8 bytes at 0x1000, outside the program's memory"),
         ("  .insn r CUSTOM_3, 3, 127, x0, a0, a1\n", ["--strict"], "(Strict rule fence_command.)"),
-        ("", ["--backend", "verilator"], "backend 'verilator' is planned but not available yet"),
+        ("", ["--backend", "verilator", "--memory-model", "fast"], "the memory model is 'fast'; it is cached"),
         ("", ["--backend", "qemu"], "there is no backend 'qemu'"),
         ("", ["--memory", "much"], "--memory is 'much'; give bytes"),
         ("", ["--memory", "4K"], "the limit is 4096."),

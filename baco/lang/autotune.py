@@ -27,7 +27,7 @@ from baco import knobs
 from baco.lang import launch, tuning_cache
 from baco.lang.errors import AutotunerError, CompilationError, LaunchError
 from baco.lang.jit import CPU, INTERPRETED, RESERVED, JITFunction, Launchable
-from baco.sim.cost import counted_cost
+from baco.sim.cost import cycles_of
 from baco.sim.errors import SimulationFault
 
 QUANTILES = (0.5, 0.2, 0.8)
@@ -209,9 +209,10 @@ class Autotuner(_Wrapper):
         if self.base.interpret or keywords.get("backend") in (CPU, INTERPRETED):
             return self.prune(named, keywords)[0]  # nothing is counted there, and each gives the same result
         types = tuple(_dtype(v) for v in named.values() if launch.is_array(v))
-        key = (*(named.get(name) for name in self.keys), *types, _options(keywords), launch.machine(keywords.get("hardware")))
+        shown = (*(named.get(name) for name in self.keys), *types)
+        key = (*shown, _options(keywords), launch.machine(keywords.get("hardware")), _clock(keywords))
         if key not in self.cache:
-            self.cache[key] = self._tune(named, arguments, grid, keywords, key[:-2])
+            self.cache[key] = self._tune(named, arguments, grid, keywords, shown)
         return self.cache[key]
 
     def prune(self, named: Mapping[str, Any], keywords: Mapping[str, Any]) -> list[Config]:
@@ -235,7 +236,7 @@ class Autotuner(_Wrapper):
         keep = self.cache_results and knobs.cache_autotuning.value
         for config in self.prune(named, keywords):
             bound = self.bind(arguments, {**keywords, **config.kwargs})
-            options = dataclasses.asdict(_options({**keywords, **config.options()}))
+            options = {**dataclasses.asdict(_options({**keywords, **config.options()})), **dict(_clock(keywords))}
             place = tuning_cache.key_of(self.base, bound, grid, options, hardware) if keep else None
             entry = tuning_cache.load(place) if place else None
             if entry is None:
@@ -275,7 +276,7 @@ class Autotuner(_Wrapper):
                 if self.do_bench:
                     return float(np.ravel(self.do_bench(call, quantiles=QUANTILES))[0])
                 call()
-            return sum(counted_cost(each.result.counters, each.hardware).cycles for each in launches)
+            return sum(cycles_of(each.result, each.hardware) for each in launches)
         except (CompilationError, SimulationFault) as error:
             return str(error)
 
@@ -310,6 +311,15 @@ class Autotuner(_Wrapper):
 def _options(keywords: Mapping[str, Any]) -> launch.Options:
     """The options among the keywords of a launch."""
     return launch.Options(**{name: keywords[name] for name in launch.KEYWORDS if name in keywords})
+
+
+def _clock(keywords: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What decides the cycles of a launch besides the program and the machine: nothing where they are counted."""
+    if keywords.get("backend") != "verilator":
+        return ()
+    from baco.sim import rtl_build
+
+    return ("clock", rtl_build.sources_digest()), ("memory", knobs.memory_model.value)
 
 
 def _dtype(value: Any) -> str:

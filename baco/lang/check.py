@@ -199,15 +199,15 @@ def check(
 
 def _missing(backend: str, hardware: GemminiConfig) -> str | None:
     """Why a backend cannot run here."""
-    from baco.sim import PLANNED, ProgramError, spike
+    from baco.sim import ProgramError, rtl_build, spike
 
-    if backend in PLANNED:
-        return "it is planned, but not available yet."
-    if backend == "spike":
-        try:
+    try:
+        if backend == "spike":
             spike.find(hardware.dim)
-        except ProgramError as error:
-            return str(error)
+        elif backend == "verilator":
+            rtl_build.find()
+    except ProgramError as error:
+        return str(error)
     return None
 
 

@@ -1,7 +1,7 @@
-"""What a run costs, from what it counted: the one place that turns counters into a number to compare programs by.
+"""What a run costs: the one place that turns a run into a number to compare programs by.
 
-The functional simulator counts; it has no clock. So the cost is an estimate in cycles, the same on every machine and in every run: five
-resources work side by side, each needs so many cycles, and the busiest decides.
+On the Verilator backend that is its cycles. The functional simulator counts; it has no clock. So there the cost is an estimate in cycles,
+the same on every machine and in every run: five resources work side by side, each needs so many cycles, and the busiest decides.
 
 =============  ==========================================================================================================================
 resource       cycles
@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from baco.hardware import GemminiConfig
-from baco.sim.counters import Counters
+from baco.sim.counters import Counters, RunResult
 
 EXPOSED = 1 / 8
 """The part of the other resources' work that does not hide behind the busiest one's."""
@@ -61,3 +61,8 @@ def counted_cost(counters: Counters, hardware: GemminiConfig) -> Cost:
         accumulator=traffic.accesses("accumulator") / (dim * hardware.accumulator_banks),
         host=float(counters.host_instructions),
     )
+
+
+def cycles_of(result: RunResult, hardware: GemminiConfig) -> float:
+    """The cycles of a run: all of them where there was a clock, the estimate where there was none."""
+    return float(result.cycles.whole) if result.cycles else counted_cost(result.counters, hardware).cycles

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baco.isa import Command
 from baco.sim import native
 from baco.sim.loader import Image
 
@@ -52,6 +53,19 @@ class Step:
     rows: tuple[Rows, ...]
 
 
+@dataclass(frozen=True)
+class Life:
+    """A command's life on the simulated hardware, in cycles. One that only the front end sees is issued and done when it is sent."""
+
+    command: Command
+    origin: int
+    """0 the program, 1 `loop_ws`, 2 `loop_conv_ws`."""
+    sent: int
+    """Taken at the command port, or made by a loop: then it is when it entered the reservation station."""
+    issued: int
+    done: int
+
+
 class Observer:
     """Takes down the first `capacity` steps of one run. `watch` is a parameter's place among the arguments and a byte of its array, with
     the number of bytes: the run then also says who stored there last."""
@@ -62,6 +76,8 @@ class Observer:
         self.native = native.Observer(self._steps, capacity)
         self.watched: tuple[int, int] | None = None
         """The first and the last address watched, once the run has begun."""
+        self.lives: list[Life] | None = None
+        """The lives of commands, from a run on hardware, in the order in which they entered the reservation station."""
         self.argument_address = 0
         """Where the array of which bytes are watched lies."""
 
@@ -75,6 +91,11 @@ class Observer:
             self.watched = (self.native.watch, self.native.watch + size - 1)
 
     @property
+    def capacity(self) -> int:
+        """How many steps are taken down."""
+        return len(self._steps)
+
+    @property
     def count(self) -> int:
         """How many steps there were; those beyond the capacity were not taken down."""
         return self.native.count
@@ -82,11 +103,11 @@ class Observer:
     @property
     def left_out(self) -> int:
         """How many steps were not taken down."""
-        return max(0, self.count - len(self._steps))
+        return max(0, self.count - self.capacity)
 
     def steps(self) -> Iterator[Step]:
         """The steps taken down, in order."""
-        for at in range(min(self.count, len(self._steps))):
+        for at in range(min(self.count, self.capacity)):
             yield _step(self._steps[at])
 
     @property

@@ -16,11 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from baco.hardware import GemminiConfig
-from baco.isa import Command, disassemble
+from baco.isa import BY_NAME, Command, disassemble
 from baco.sim import native, rtl_build
 from baco.sim.errors import AcceleratorHangs, ProgramError, RtlFault, SimulationFault
+from baco.sim.observer import Life
 
 FLAT, CACHED = 0, 1
+FRONT_END = frozenset(i.funct7 for name, i in BY_NAME.items() if name.startswith("loop_") or name in ("flush", "counter", "clock_gate"))
+"""The funct7 of commands that never enter the reservation station."""
 HANG_CYCLES = 50_000
 """Cycles without any transfer after which a busy accelerator is taken to hang; the slowest memory answers sooner."""
 PATIENCE = 100_000
@@ -31,7 +34,10 @@ ROUTER_ENTRIES = 2
 STALLS: dict[str, tuple[str, ...]] = {
     "load queue": ("a load", "an execute command", "a store", "its controller", "a tracker", "the reader", "a free Get", ""),
     "execute queue": ("a load", "an execute command", "a store", "its controller", "", "", "", ""),
-    "execute controller": (*(f"reason {bit}" for bit in range(8)),),
+    "execute controller": (
+        *("the array, to configure it", "a preload's compute", "a result that is an operand", "a flush of the array"),
+        *("the scratchpad", "the accumulator", "operands in one bank", "room in the array, or operands on their way"),
+    ),
     "store queue": ("a load", "an execute command", "a store", "its controller", "a tracker", "the store pipeline", "a free Put", ""),
     "reservation station": ("a load entry", "an execute entry", "a store entry", "", "", "", "", ""),
     "loops": ("a loop_ws slot", "a loop_conv_ws slot", "", "", "", "", "", ""),
@@ -259,6 +265,22 @@ class Rtl:
     def events(self) -> list[RtlEvent]:
         """What was recorded of the commands' lives, in order."""
         return self._events[: min(len(self._events), self._library.rtl_look(self._rtl)[0].events)]
+
+    def lives(self) -> list[Life]:
+        """The recorded events by command, in the order in which the commands entered the reservation station; those that are done."""
+        alive: dict[int, list[RtlEvent]] = {}
+        made: list[Life] = []
+        for event in self.events:
+            if event.kind == ALLOCATED:
+                alive[event.id] = [event]
+            elif event.kind in (ISSUED, DONE) and event.id in alive:
+                alive[event.id].append(event)
+            if event.kind == DONE and len(alive.get(event.id, ())) == 3:
+                start, issued, done = alive.pop(event.id)
+                made.append(Life(Command(start.funct7, start.rs1, start.rs2), start.origin, start.cycle, issued.cycle, done.cycle))
+            elif event.kind == SENT and event.funct7 in FRONT_END:
+                made.append(Life(Command(event.funct7, event.rs1, event.rs2), 0, event.cycle, event.cycle, event.cycle))
+        return sorted(made, key=lambda life: life.sent)
 
     def fault(self) -> SimulationFault:
         """Why it does not go on."""

@@ -59,7 +59,7 @@ def build(config: GemminiConfig) -> Path:
         ToolError: if it or the compiler fails.
     """
     verilator = find()
-    files = {path.name: path.read_bytes() for path in (*rtl_sources.sources(), *(_harness() / name for name in HARNESS))}
+    files = _files()
     files[rtl_package.FILE] = rtl_package.package(config).encode()
     parts = [part for name in sorted(files) for part in (name, files[name])]
     name = digest(processor(), _version(verilator), _compiler_version(), *VERILATOR_FLAGS, *_compiler_flags(config), *parts)
@@ -67,6 +67,16 @@ def build(config: GemminiConfig) -> Path:
     if not library.exists():
         atomic_write(library, _compile(verilator, config, files))
     return library
+
+
+def sources_digest() -> str:
+    """A name for what decides cycles, whatever the machine: the RTL and the harness."""
+    return digest(*(part for item in sorted(_files().items()) for part in item))
+
+
+def _files() -> dict[str, bytes]:
+    """The files that are the same for every machine."""
+    return {path.name: path.read_bytes() for path in (*rtl_sources.sources(), *(_harness() / name for name in HARNESS))}
 
 
 def _compile(verilator: Path, config: GemminiConfig, files: dict[str, bytes]) -> bytes:

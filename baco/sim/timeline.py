@@ -30,7 +30,7 @@ LOAD, STORE, EXECUTE, CONTROL = "load queue", "store queue", "execute queue", "l
 DMA, ARRAY = "DMA", "array"
 TRACKS = (LOAD, STORE, EXECUTE, DMA, ARRAY, CONTROL)
 MEMORIES = ("scratchpad", "accumulator")
-_QUEUES = {
+QUEUES = {
     **dict.fromkeys(("mvin", "mvin2", "mvin3", "config_ld"), LOAD),
     **dict.fromkeys(("mvout", "mvout_spad", "config_st", "config_norm"), STORE),
     **dict.fromkeys(("preload", "compute_preloaded", "compute_accumulated", "config_ex"), EXECUTE),
@@ -53,9 +53,7 @@ class Timeline:
     def __init__(self, steps: Iterable[Step], config: GemminiConfig) -> None:
         self.config = config
         self._free = dict.fromkeys(TRACKS, 0.0)
-        self._memories = {
-            name: _Memory(rows) for name, rows in zip(MEMORIES, (config.scratchpad_rows, config.accumulator_rows), strict=True)
-        }
+        self.memories = {name: RowUse(rows) for name, rows in zip(MEMORIES, (config.scratchpad_rows, config.accumulator_rows), strict=True)}
         self.intervals = [interval for step in steps for interval in self._place(step)]
 
     @property
@@ -69,10 +67,10 @@ class Timeline:
 
     def occupancy(self, memory: str) -> list[tuple[float, int]]:
         """From which cycle on how many rows are occupied: written, and to be read before they are written again."""
-        return self._memories[memory].occupancy()
+        return self.memories[memory].occupancy()
 
     def _place(self, step: Step) -> Iterator[Interval]:
-        queue = _QUEUES.get(step.name, CONTROL)
+        queue = QUEUES.get(step.name, CONTROL)
         if queue == CONTROL:
             start = max(float(step.clock), self._free[CONTROL])
             self._free[CONTROL] = start + 1
@@ -81,7 +79,7 @@ class Timeline:
         unit = DMA if step.bytes else ARRAY if step.name.startswith("compute") else None
         cycles = step.bytes / self.config.dram_bytes_per_cycle if unit == DMA else float(self.config.dim) if unit == ARRAY else 1.0
         start = max(float(step.clock), self._free[queue], self._free[unit] if unit else 0.0)
-        taken = [(self._memories[MEMORIES[rows.accumulator]], rows, rows.indices()) for rows in step.rows]
+        taken = [(self.memories[MEMORIES[rows.accumulator]], rows, rows.indices()) for rows in step.rows]
         start = max([start, *(memory.ready(rows, at) for memory, rows, at in taken)])
         end = start + cycles
         for memory, rows, at in taken:
@@ -93,7 +91,7 @@ class Timeline:
             yield Interval(unit, start, end, step)
 
 
-class _Memory:
+class RowUse:
     """When each row of a private memory was written and read last, and for how long its contents were needed."""
 
     def __init__(self, rows: int) -> None:

@@ -1,6 +1,7 @@
 """A run as a trace that ui.perfetto.dev and chrome://tracing open: Chrome's JSON, one track a queue, the DMA, the array, and occupancy.
 
-One microsecond of the trace is one cycle of logical time (:mod:`baco.sim.timeline`).
+One microsecond of the trace is one cycle: of logical time (:mod:`baco.sim.timeline`), or of the hardware's where it ran on that
+(:mod:`baco.sim.measured`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from baco.hardware import GemminiConfig
 from baco.sim.lines import LineTable
+from baco.sim.measured import MeasuredTimeline
 from baco.sim.observer import Observer, Rows, Step
 from baco.sim.timeline import MEMORIES, TRACKS, Interval, Timeline
 
@@ -18,7 +20,8 @@ PROCESS = 1
 
 def trace_of(observer: Observer, elf: bytes, config: GemminiConfig, name: str) -> dict[str, Any]:
     """The trace of a run that `observer` watched, as JSON-ready data."""
-    timeline = Timeline(observer.steps(), config)
+    measured = observer.lives is not None
+    timeline = MeasuredTimeline(observer.steps(), observer.lives or (), config) if measured else Timeline(observer.steps(), config)
     lines = LineTable(elf)
     events = [_meta("process_name", 0, f"{name} on Gemmini {config.dim} x {config.dim}")]
     for number, track in enumerate(TRACKS, 1):
@@ -33,7 +36,9 @@ def trace_of(observer: Observer, elf: bytes, config: GemminiConfig, name: str) -
         "traceEvents": events,
         "displayTimeUnit": "ns",
         "otherData": {
-            "time": "logical: 1 us is a cycle of the model in baco.sim.timeline, an estimate",
+            "time": "measured: 1 us is a cycle of the hardware"
+            if measured
+            else "logical: 1 us is a cycle of the model in baco.sim.timeline, an estimate",
             "hardware": config.to_dict(),
             "steps": observer.count,
             "steps left out": observer.left_out,

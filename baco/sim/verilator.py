@@ -67,7 +67,7 @@ def run(
         raise
     image.copy_back()
     if observer is not None:
-        observer.measure(rtl.events)
+        observer.lives = rtl.lives()
     cycles = _report(ended, max(ended.cycles, at_rest), rtl, modelled.counters.traffic.macs)
     return RunResult(modelled.counters, ended.exit_code, bytes(host.output), cycles)
 

@@ -46,10 +46,11 @@ def line_of(text: str, path: Path) -> str:
 
 def test_backends_agree(matmul, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACO_SPIKE", "/nowhere/spike")
+    monkeypatch.setenv("BACO_VERILATOR", "/nowhere/verilator")
     report = check(matmul, inputs(SIGNATURE, matmul), (3, 3), BACKENDS, HARDWARE)
     assert report.agrees and report.words == 48 * 64 + 64 * 40 + 48 * 40
     assert [o.partition(":")[0] for o in report.ran.values()] == ["agrees", "agrees", "agrees", "skipped", "skipped"]
-    assert "not found as '/nowhere/spike'" in report.ran["spike"] and "planned" in report.ran["verilator"]
+    assert "not found as '/nowhere/spike'" in report.ran["spike"] and "not found as '/nowhere/verilator'" in report.ran["verilator"]
 
 
 @pytest.mark.parametrize("instructions", ["primitive", "loops"])
@@ -156,7 +157,8 @@ def test_what_cannot_be_checked(matmul) -> None:
         inputs("*i8[4x4]", matmul)
 
 
-def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACO_VERILATOR", "/nowhere/verilator")
     arguments = [
         "check",
         f"{EXAMPLE}:matmul",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from riscv_programs import assemble, command_program
 
+from baco import knobs
 from baco.hardware import GemminiConfig
 from baco.isa import float_bits
 from baco.sim import Limits, Parameter, Program, ProgramError, SimulationFault, run
@@ -211,9 +212,9 @@ def test_other_calls_that_cannot_run() -> None:
         run(program, CONFIG, [1])
     with pytest.raises(ProgramError, match="grid is"):
         run(program, CONFIG, [], (1, 0, 1))
-    with pytest.raises(ProgramError, match="'verilator' is planned"):
+    with knobs.verilator.scope("/nowhere/verilator"), pytest.raises(ProgramError, match="Verilator was not found as '/nowhere/verilator'"):
         run(program, CONFIG, [], backend="verilator")
-    with pytest.raises(ProgramError, match="no backend 'qemu'; those there are: functional, spike"):
+    with pytest.raises(ProgramError, match="no backend 'qemu'; those there are: functional, spike, verilator"):
         run(program, CONFIG, [], backend="qemu")
     read_only = np.zeros(4, np.int8)
     read_only.flags.writeable = False
