@@ -79,17 +79,16 @@ module mvin_scale
   assign out_data  = data[head];
   assign out_mask  = masks[head];
 
-  // All units take the same group of one row at a time, the lowest place first.
+  // All units take the same group of one row at a time, the oldest row first: from the head on, then those before it.
   logic unit_valid;
   place_t unit_place;
+  logic [PLACES-1:0] waits;
+  assign waits = busy & scaled & ~all_started;
   always_comb begin
-    unit_valid = 1'b0;
+    unit_valid = waits != '0;
     unit_place = '0;
-    for (int i = PLACES - 1; i >= 0; i--)
-      if (busy[i] && scaled[i] && !all_started[i]) begin
-        unit_valid = 1'b1;
-        unit_place = PLACE_BITS'(i);
-      end
+    for (int i = PLACES - 1; i >= 0; i--) if (waits[i]) unit_place = PLACE_BITS'(i);
+    for (int i = PLACES - 1; i >= 0; i--) if (waits[i] && i >= 32'(head)) unit_place = PLACE_BITS'(i);
   end
 
   // The units: a register at the input, then conversion, product, conversion and what is left of MVIN_SCALE_LATENCY.
