@@ -220,6 +220,12 @@ def explore(
     ] = None,
     halo: Annotated[str, typer.Option(help="How overlaps of input tiles count: reload, as programs do, or reuse.")] = "reload",
     latency: Annotated[str, typer.Option(help="Reads and writes of a memory: shared bandwidth, or separate.")] = "shared",
+    tilings: Annotated[
+        str | None,
+        typer.Option(
+            help="exact: tiles divide their dimension; ragged: the last may be smaller.", show_default="ragged, exact in the paper space"
+        ),
+    ] = None,
     instructions: Annotated[
         str, typer.Option(help="What does the tiles of a layer: primitive, as predicted, loops, or auto.")
     ] = "primitive",
@@ -255,6 +261,7 @@ def explore(
             constants=constants,
             halo=halo,
             latency=latency,
+            tilings=tilings,
             device=device,
             **({} if budget is None else {"budget": budget}),
             **({} if starts is None else {"starts": starts}),

@@ -24,7 +24,7 @@ from rich.table import Table
 from baco.perfmodel import Machine
 from baco.perfmodel.equations import INNER_ORDERS
 from baco.perfmodel.timeloop_run import Comparison, compare, without_leaving
-from baco.search.candidates import divisors
+from baco.search.tilings import divisors
 from baco.workload import DIMENSIONS, SCRATCHPAD, Mapping, Problem
 from baco.workloads import network
 

@@ -47,7 +47,7 @@ def files(problem: Problem, mapping: Mapping, machine: Machine, table: EnergyTab
     parts = {
         ARCHITECTURE_FILE: architecture(machine),
         PROBLEM_FILE: problem_shape(problem),
-        MAPPING_FILE: loop_nest(mapping),
+        MAPPING_FILE: loop_nest(problem, mapping),
         ENERGY_FILE: energy_reference(machine, table),
     }
     return {name: _yaml(part) for name, part in parts.items()}
@@ -125,18 +125,31 @@ def problem_shape(problem: Problem) -> dict[str, Any]:
     return {"problem": {"shape": shape, **problem.sizes, **coefficients}}
 
 
-def loop_nest(mapping: Mapping) -> dict[str, Any]:
-    """Loops and bypasses of each level; Timeloop writes the innermost loop of a level first."""
+def loop_nest(problem: Problem, mapping: Mapping) -> dict[str, Any]:
+    """Loops and bypasses of each level; Timeloop writes the innermost loop of a level first.
+
+    Where a dimension's last tiles are smaller, its factors have a remainder: `P=16,5` is 16 iterations, but 5 of the last tile around it.
+    """
     directives: list[dict[str, Any]] = []
+    left = {d: size - 1 for d, size in problem.sizes.items()}
+
+    def with_remainders(factors: dict[str, int]) -> dict[str, str]:
+        """The factors of the next level out; what is left of each dimension is its last index, in units of the tiles so far."""
+        found = {}
+        for d, n in factors.items():
+            left[d], last = divmod(left[d], n)
+            found[d] = f"{n},{last + 1}" if d in mapping.ragged(problem) else str(n)
+        return found
+
     spatial = {ACCUMULATOR: ("C", mapping.spatial_c, 0), SCRATCHPAD: ("K", mapping.spatial_k, len(DIMENSIONS))}
     for level in (REGISTERS, ACCUMULATOR, SCRATCHPAD, DRAM):
         target = LEVEL_NAMES[LEVELS[level]]
         if level in spatial:
             dim, factor, split = spatial[level]  # the first `split` dimensions lie along X: the columns; the others along Y
             sizes = dict.fromkeys(DIMENSIONS, 1) | {dim: factor}
-            directives.append(_directive(target, "spatial", sizes, "".join(DIMENSIONS)) | {"split": split})
+            directives.append(_directive(target, "spatial", with_remainders(sizes), "".join(DIMENSIONS)) | {"split": split})
         factors = {d: mapping.factor(level, d) for d in DIMENSIONS}
-        directives.append(_directive(target, "temporal", factors, mapping.orders[level][::-1]))
+        directives.append(_directive(target, "temporal", with_remainders(factors), mapping.orders[level][::-1]))
     for level in LEVELS:
         kept = HELD[level]
         lists = {"keep": [TENSOR_NAMES[t] for t in kept], "bypass": [name for t, name in TENSOR_NAMES.items() if t not in kept]}
@@ -144,7 +157,7 @@ def loop_nest(mapping: Mapping) -> dict[str, Any]:
     return {"mapping": directives}
 
 
-def _directive(target: str, kind: str, factors: MappingType[str, int], permutation: str) -> dict[str, Any]:
+def _directive(target: str, kind: str, factors: MappingType[str, str], permutation: str) -> dict[str, Any]:
     text = " ".join(f"{d}={n}" for d, n in factors.items())
     return {"target": target, "type": kind, "factors": text, "permutation": permutation}
 

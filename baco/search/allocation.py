@@ -18,7 +18,6 @@ from baco.search.candidates import (
     SCRATCHPAD_KIB,
     Design,
     Table,
-    divisors,
     layer_energies,
     level3_orders,
     merged,
@@ -27,7 +26,8 @@ from baco.search.candidates import (
 from baco.search.goals import Rules
 from baco.search.importance import Scheduler
 from baco.search.spaces import Limits, Space
-from baco.workload import DIMENSIONS, Problem
+from baco.search.tilings import tile_sizes
+from baco.workload import DIMENSIONS
 from baco.workloads import Network
 
 NOTHING_FITS = 1e3
@@ -55,13 +55,13 @@ class Menu:
         self.taken = self.taken | {dim: sorted([*self.taken[dim], size])}
 
 
-def menu_of(problem: Problem, guides: Sequence[Sequence[int]]) -> Menu:
-    """The menu of a layer with the tiles that were found, best first; the largest tile where there are none."""
-    guides = guides or [tuple(problem.sizes.values())]
+def menu_of(sizes: Sizes, guides: Sequence[Sequence[int]]) -> Menu:
+    """The menu of a layer, out of these sizes, with the tiles found, best first; the smallest where nothing fitted the machine."""
+    guides = guides or [tuple(s[0] for s in sizes.values())]
     first = dict(zip(DIMENSIONS, guides[0], strict=True))
     waiting = []
     for axis, dim in enumerate(DIMENSIONS):
-        for size in divisors(problem.sizes[dim]):
+        for size in sizes[dim]:
             if size != first[dim]:
                 nearest = min(abs(np.log(size / guide[axis])) for guide in guides)
                 waiting.append((nearest, abs(np.log(size / first[dim])), axis, size))
@@ -75,7 +75,10 @@ def allocate(
 
     `guides`: designs found so far, best first. With `even`, every layer gets the same effort.
     """
-    menus = [menu_of(layer.problem, [d.choices[i].tile for d in guides]) for i, layer in enumerate(network.layers)]
+    menus = [
+        menu_of(tile_sizes(layer.problem, side, rules.tilings), [d.choices[i].tile for d in guides])
+        for i, layer in enumerate(network.layers)
+    ]
     scheduler, left, complete = Scheduler(network.layers, even=even), allowance, True
     orders = len(level3_orders(rules.halo))
     while (i := scheduler.choose()) is not None:
@@ -88,7 +91,7 @@ def allocate(
             complete = False
             scheduler.finish(i)
             continue
-        table, scored = tabulate(layer.problem, slab, side, space, limits, **rules.model)
+        table, scored = tabulate(layer.problem, slab, side, space, limits, **rules.model, tilings=rules.tilings)
         if menu.tables:
             menu.take()
         menu.tables.append(table)

@@ -27,7 +27,6 @@ from baco.search.candidates import (
     SCRATCHPAD,
     SCRATCHPAD_KIB,
     Choice,
-    divisors,
     level3_orders,
     pieces,
     score_all,
@@ -39,6 +38,7 @@ from baco.search.library_tiling import library_layer
 from baco.search.polish import polish
 from baco.search.result import CONSTANTS, KnownMachine, NetworkResult, assess
 from baco.search.spaces import GemminiSpace, PaperSpace, Space
+from baco.search.tilings import EXACT, tile_sizes
 from baco.workload import Problem
 from baco.workloads import Layer, Network
 
@@ -46,14 +46,16 @@ NVDLA_SMALL = Machine(8, scratchpad_kib=128, accumulator_kib=8 * 512 * 4 / 1024)
 NVDLA_LARGE = Machine(64, scratchpad_kib=512, accumulator_kib=16 * 256 * 4 / 1024, columns=16)
 
 
-def default_machine(network: Network, halo: str = "reload", latency: str = "shared", constants: Constants = CONSTANTS) -> NetworkResult:
+def default_machine(
+    network: Network, halo: str = "reload", latency: str = "shared", constants: Constants = CONSTANTS, tilings: str = EXACT
+) -> NetworkResult:
     """The generator's default machine with the best mapping of each layer that it holds, double-buffered: the network's least EDP on it."""
-    config, space, rules = GemminiConfig(), GemminiSpace(), Rules(RULES.goal, halo, latency, constants.energy)
+    config, space, rules = GemminiConfig(), GemminiSpace(), Rules(RULES.goal, halo, latency, constants.energy, tilings)
     machine = Machine.from_config(config)
     hardware = (machine.side, machine.accumulator_kib, machine.scratchpad_kib)
     mapped = []
     for layer, found in zip(network.layers, best_choices(network, machine, space, rules), strict=True):
-        choice, _ = polish(layer.problem, found, *hardware, space, halo, latency, table=constants.energy)
+        choice, _ = polish(layer.problem, found, *hardware, space, halo, latency, table=constants.energy, tilings=tilings)
         mapped.append((layer, choice.mapping(layer.problem)))
     return assess("gemmini-default, best mapping", machine, config, mapped, halo, latency, constants)
 
@@ -103,8 +105,8 @@ def best_choices(network: Network, machine: Machine, space: Space, rules: Rules)
 def _points(problem: Problem, machine: Machine, space: Space, rules: Rules) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(energy, latency) of the mappings of one layer that the machine holds and that no other beats in both, and their choices."""
     points, kinds = [], []
-    for piece in pieces({d: divisors(n) for d, n in problem.sizes.items()}):
-        figures, choices = score_all(problem, piece, machine.side, space, columns=machine.columns, **rules.model)
+    for piece in pieces(tile_sizes(problem, machine.side, rules.tilings, machine.columns)):
+        figures, choices = score_all(problem, piece, machine.side, space, columns=machine.columns, tilings=rules.tilings, **rules.model)
         fits = np.flatnonzero(
             (figures[:, ACCUMULATOR_KIB] <= machine.accumulator_kib) & (figures[:, SCRATCHPAD_KIB] <= machine.scratchpad_kib)
         )

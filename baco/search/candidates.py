@@ -1,7 +1,7 @@
 """Every mapping of one layer worth considering on an array of a given side, scored at once and thinned to the undominated ones.
 
-A candidate is a tile (a divisor of each dimension) and a loop order at level 3. Given those, the rest follows: P, Q, N of the tile run
-at level 0 with the weights in place; the spatial factors are the largest divisors of the tile's C and K that the array holds, which are
+A candidate is a tile (:mod:`baco.search.tilings`) and a loop order at level 3. Given those, the rest follows: P, Q, N of the tile run
+at level 0 with the weights in place; the spatial factors are the largest that the array holds, which are
 nowhere worse than smaller ones; and every other loop order is nowhere better than one of those tried (:data:`STATIONARY_ORDERS`; with halo
 `reload`). So the table holds a best mapping of the layer for every machine of that side.
 
@@ -33,6 +33,7 @@ from baco.perfmodel.equations import (
     energies,
 )
 from baco.search.spaces import Limits, Space
+from baco.search.tilings import EXACT, spatial
 from baco.workload import DIMENSIONS, Mapping, Problem, window
 
 AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
@@ -44,17 +45,6 @@ FIXED, ACCUMULATOR, SCRATCHPAD, LATENCY, ACCUMULATOR_KIB, SCRATCHPAD_KIB = range
 
 MOST_AT_ONCE = 300_000
 """Tiles scored in one piece, to bound the memory this takes."""
-
-
-def divisors(n: int) -> list[int]:
-    """All divisors of `n`, ascending."""
-    small = [i for i in range(1, int(n**0.5) + 1) if n % i == 0]
-    return sorted({*small, *(n // i for i in small)})
-
-
-def spatial(tile: int, side: int) -> int:
-    """The largest divisor of `tile` that fits `side`."""
-    return max(d for d in divisors(tile) if d <= side)
 
 
 def level3_orders(halo: str) -> tuple[str, ...]:
@@ -204,6 +194,7 @@ def tabulate(
     latency: str = "shared",
     table: EnergyTable = TABLE_6_3,
     memory_side: int | None = None,
+    tilings: str = EXACT,
 ) -> tuple[Table, int]:
     """The undominated candidates with tile sizes out of `sizes`, and how many were scored.
 
@@ -212,7 +203,9 @@ def tabulate(
     """
     orders, parts, scored = level3_orders(halo), [], 0
     for piece in pieces(sizes):
-        figures, choices = score_all(problem, piece, side, space, memory_side=memory_side, halo=halo, latency=latency, table=table)
+        figures, choices = score_all(
+            problem, piece, side, space, memory_side=memory_side, tilings=tilings, halo=halo, latency=latency, table=table
+        )
         scored += len(figures)
         keep = np.flatnonzero(limits.holds(memory_side or side, figures[:, ACCUMULATOR_KIB], figures[:, SCRATCHPAD_KIB]))
         keep = keep[undominated(figures[keep])]
@@ -248,12 +241,13 @@ def score_all(
     *,
     columns: int | None = None,
     memory_side: int | None = None,
+    tilings: str = EXACT,
     **options: Any,
 ) -> tuple[NDArray[np.float64], Callable[[NDArray[np.int64]], NDArray[np.int64]]]:
     """Figures (candidates, 6) of every tile out of `sizes` in every order, and a function from row numbers to choices (rows, 10)."""
     axes = np.ix_(*(np.array(sizes[d], dtype=np.int64) for d in DIMENSIONS))
-    s_c = np.vectorize(lambda t: spatial(t, side))(axes[DIMENSIONS.index("C")])
-    s_k = np.vectorize(lambda t: spatial(t, side if columns is None else columns))(axes[DIMENSIONS.index("K")])
+    s_c = np.vectorize(lambda t: spatial(t, side, problem.C, tilings))(axes[AXIS_C])
+    s_k = np.vectorize(lambda t: spatial(t, side if columns is None else columns, problem.K, tilings))(axes[AXIS_K])
     figures = score(problem, axes, s_c, s_k, side, space, columns=memory_side or columns, **options)
     tiles = figures.shape[1]
 
@@ -261,7 +255,7 @@ def score_all(
         order, tile = np.divmod(rows, tiles)
         at = np.unravel_index(tile, [len(sizes[d]) for d in DIMENSIONS])
         sides = [np.array(sizes[d], dtype=np.int64)[i] for d, i in zip(DIMENSIONS, at, strict=True)]
-        sides += [s_c.ravel()[at[DIMENSIONS.index("C")]], s_k.ravel()[at[DIMENSIONS.index("K")]], order]
+        sides += [s_c.ravel()[at[AXIS_C]], s_k.ravel()[at[AXIS_K]], order]
         return np.stack(sides, axis=1)
 
     return figures.reshape(-1, 6), choices

@@ -90,7 +90,7 @@ class Comparison:
     @property
     def asked(self) -> list[Row]:
         """What was asked for, where it differs."""
-        names = ("network", "space", "objective", "limits", "halo", "latency", "seed", "budget")
+        names = ("network", "space", "objective", "limits", "halo", "latency", "tilings", "seed", "budget")
         rows = [Row(name, str(getattr(self.first, name)), str(getattr(self.second, name))) for name in names]
         rows.append(Row("constants", self.first.constants.source, self.second.constants.source))
         return [row for row in rows if row.first != row.second]

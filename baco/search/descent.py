@@ -2,8 +2,8 @@
 
 The loss is the logarithm of the objective, such as sum of energies x sum of latencies, of each starting point, on the least hardware that
 holds its mappings, so that gradients flow through the hardware as well (PERFMODEL.md, "Gradient descent"). The loop order of each layer is
-whichever of the stationary ones is best at the moment. Every so often the factors are rounded to divisors, innermost first, and scored
-exactly; descent goes on from there.
+whichever of the stationary ones is best at the moment. Every so often the factors are rounded, innermost first to divisors, or to the sizes
+of ragged tiles, and scored exactly; descent goes on from there.
 
 The steps run on a device that PyTorch names ("cpu", "cuda"); starting points are drawn, rounded and scored on the CPU. Thousands of
 starting points are one batch, for which a GPU is worth it.
@@ -25,7 +25,7 @@ from baco.search.candidates import ACCUMULATOR_KIB, LATENCY, SCRATCHPAD_KIB, Cho
 from baco.search.errors import InvalidSearch
 from baco.search.goals import RULES, Rules
 from baco.search.spaces import Limits, Space
-from baco.search.tilings import divisors, spatial
+from baco.search.tilings import EXACT, RAGGED, divisors, sizes_of, spatial
 from baco.workload import DIMENSIONS
 from baco.workloads import Network
 
@@ -107,7 +107,9 @@ def _nearest(values: NDArray[np.float64], choices: NDArray[np.int64], most: NDAr
     return choices[distance.argmin(axis=1)]
 
 
-def rounded(network: Network, factors: model.Factors, space: Space, limits: Limits) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def rounded(
+    network: Network, factors: model.Factors, space: Space, limits: Limits, tilings: str = EXACT
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Whole factors (starts, layers, 9): tile and spatial, divisors all, rounded innermost first; and each starting point's side."""
     tile, across = factors.tile.exp().numpy(), factors.spatial.exp().numpy()
     sides = np.array([space.round_side(s, limits) for s in across.max(axis=(1, 2))])
@@ -115,9 +117,15 @@ def rounded(network: Network, factors: model.Factors, space: Space, limits: Limi
     for i, layer in enumerate(network.layers):
         sizes = layer.problem.sizes
         for axis, d in enumerate(DIMENSIONS):
-            whole[:, i, axis] = _nearest(tile[:, i, axis], np.array(divisors(sizes[d])))
+            whole[:, i, axis] = _nearest(tile[:, i, axis], np.array(sizes_of(d, sizes[d], 1, tilings)))
         for axis, column in ((AXIS_C, 0), (AXIS_K, 1)):
             size = sizes[DIMENSIONS[axis]]
+            if tilings == RAGGED:
+                for side in map(int, np.unique(sides)):
+                    at = sides == side
+                    whole[at, i, axis] = _nearest(tile[at, i, axis], np.array(sizes_of(DIMENSIONS[axis], size, side, tilings)))
+                    whole[at, i, 7 + column] = [_spatial(int(t), side, size, tilings) for t in whole[at, i, axis]]
+                continue
             inner = _nearest(across[:, i, column], np.array(divisors(size)), sides)
             for n in np.unique(inner):
                 at = inner == n
@@ -171,12 +179,14 @@ def rounds(steps: int) -> list[int]:
     return [*range(0, steps, ROUND_EVERY), steps]
 
 
-def start(network: Network, space: Space, limits: Limits, starts: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def start(
+    network: Network, space: Space, limits: Limits, starts: int, seed: int, tilings: str = EXACT
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Random starting points, rounded; as :func:`rounded`."""
     generator = torch.Generator().manual_seed(seed)
     shape = model.shapes_of([layer.problem for layer in network.layers])
     factors = initial(shape, starts, space, limits, generator)
-    return rounded(network, factors.clamp(shape, limits.largest_side), space, limits)
+    return rounded(network, factors.clamp(shape, limits.largest_side), space, limits, tilings)
 
 
 def descend(
@@ -208,4 +218,4 @@ def descend(
         if tick:
             tick(len(whole) * len(network.layers) * len(ORDERS))
     factors = model.Factors(tile.detach(), across.detach()).clamp(shape, limits.largest_side)
-    return rounded(network, model.Factors(factors.tile.cpu(), factors.spatial.cpu()), space, limits)
+    return rounded(network, model.Factors(factors.tile.cpu(), factors.spatial.cpu()), space, limits, rules.tilings)

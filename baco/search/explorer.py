@@ -25,7 +25,7 @@ from baco.perfmodel.errors import InvalidOption
 from baco.perfmodel.exact import PJ_TO_UJ
 from baco.search.allocation import allocate
 from baco.search.baselines import default_machine, known_machines
-from baco.search.candidates import Design, Table, divisors, level3_orders, tabulate
+from baco.search.candidates import Design, Table, level3_orders, tabulate
 from baco.search.choice import GAP, Combination, Selection
 from baco.search.errors import InvalidSearch, NoDesign
 from baco.search.goals import PARETO, Goal, Rules
@@ -35,7 +35,8 @@ from baco.search.polish import TOLERANCE, polish
 from baco.search.progress import Event, Progress
 from baco.search.result import ExploreResult, NetworkResult, assess, require_writable
 from baco.search.spaces import Limits, Space, space_named
-from baco.workloads import Layer, Network
+from baco.search.tilings import as_searched, check_tilings, count_tiles, tile_sizes
+from baco.workloads import Network
 from baco.workloads import network as network_named
 
 DEFAULT_BUDGET = 5_000_000
@@ -130,6 +131,7 @@ def explore(
     halo: str = "reload",
     latency: str = "shared",
     importance: bool = True,
+    tilings: str | None = None,
     starts: int = STARTS,
     device: str = "auto",
 ) -> ExploreResult:
@@ -137,7 +139,8 @@ def explore(
 
     `objective`: the least energy-delay product ("edp"), "energy" or "latency"; "pareto" finds the design of the least product and, beside
     it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score; where that is too few
-    for every tile, layers get their part of it by `importance` (dissertation 6.5), or without it the same part each. `constants`
+    for every tile, layers get their part of it by `importance` (dissertation 6.5), or without it the same part each. `tilings`: tiles
+    divide their dimension ("exact", the paper space's default), or the last may be smaller ("ragged", the default else). `constants`
     replaces Table 6.3. Descent begins at `starts` points, where half of the budget reaches for them, as one batch on `device`, "cpu" or
     "cuda": a GPU by default where there is one and the batch is large. With `out`, the design is written into that folder. An interrupt
     (ctrl-C) ends the search early and returns the best design so far, marked `interrupted`. A search that was interrupted or killed goes
@@ -170,8 +173,9 @@ def explore(
         math.inf if max_cycles is None else max_cycles,
         math.inf if max_power_mw is None else max_power_mw / constants.power_mw(1, 1),
     )
-    table = network_named(network) if isinstance(network, str) else network
     chosen_space = space_named(space) if isinstance(space, str) else space
+    tilings = chosen_space.tilings if tilings is None else check_tilings(tilings)
+    table = as_searched(network_named(network) if isinstance(network, str) else network, tilings)
     if not chosen_space.sides(limits):
         name, value = next((n, v) for n, v in (("max_area_mm2", max_area_mm2), ("max_pes", max_pes), ("max_dim", max_dim)) if v is not None)
         raise InvalidSearch(name, f"leaves no room for the smallest array of the {chosen_space.name} space: it is {value:g}.")
@@ -185,7 +189,7 @@ def explore(
     if out is not None:
         require_writable(Path(out))
 
-    rules = Rules(goal, halo, latency, constants.energy)
+    rules = Rules(goal, halo, latency, constants.energy, tilings)
     search = Search(table, chosen_space, limits, rules, constants, budget, seed, progress, whole_front=objective == PARETO)
     search.importance, search.starts, search.device = importance, starts, device
     if out is not None:
@@ -216,10 +220,11 @@ def explore(
         limits=str(limits),
         halo=halo,
         latency=latency,
+        tilings=tilings,
         seed=seed,
         budget=budget,
         design=_mapped(search, search.best, "chosen"),
-        baseline=default_machine(table, halo, latency, constants),
+        baseline=default_machine(table, halo, latency, constants, tilings),
         known=known_machines(table, rules, constants),
         front=tuple(_mapped(search, design, f"front {i}") for i, design in enumerate(search.front, start=1)),
         samples=search.samples,
@@ -275,7 +280,11 @@ def _descend(search: Search) -> None:
     def advance(taken: int) -> list[list[list[int]]]:
         further = (taken - 1) % ROUND_EVERY + 1
         points = np.array(whole, np.int64)
-        found, sides = descend(*space, points, further, search.rules, tick, device) if taken else start(*space, starts, search.seed)
+        found, sides = (
+            descend(*space, points, further, search.rules, tick, device)
+            if taken
+            else start(*space, starts, search.seed, search.rules.tilings)
+        )
         designs = exact_designs(search.network, found, sides, *space[1:], search.rules)
         search.samples += starts * per_start
         for design in designs:
@@ -333,10 +342,11 @@ def _enumerate(search: Search) -> None:
 def _enumerate_side(search: Search, side: int, allowance: int, fraction: float) -> tuple[float, bool]:
     """A lower bound on what the tiles that were scored can do on this side, and whether those were all."""
     layers, rules = search.network.layers, search.rules
-    if _all_tiles(search) <= allowance:
+    if _all_tiles(search, side) <= allowance:
         tables, complete = [], True
         for layer in layers:
-            found, scored = tabulate(layer.problem, _every_size(layer), side, search.space, search.limits, **rules.model)
+            sizes = tile_sizes(layer.problem, side, rules.tilings)
+            found, scored = tabulate(layer.problem, sizes, side, search.space, search.limits, **rules.model, tilings=rules.tilings)
             tables.append(found)
             search.samples += scored
             search.tell("enumeration", fraction, f"side {side}, {layer.name}")
@@ -367,12 +377,13 @@ def _bound_between(search: Search, least_side: int, most_side: int) -> float | N
     floor = _floor(search.network, most_side, search.rules)
     if floor >= search.best_value * (1 - GAP):
         return floor
-    if _all_tiles(search) > search.budget - search.samples:
+    if _all_tiles(search, most_side) > search.budget - search.samples:
         return None
-    tables = []
+    tables, rules = [], search.rules
     for layer in search.network.layers:
+        sizes, memories = tile_sizes(layer.problem, most_side, rules.tilings), {"memory_side": least_side}
         found, scored = tabulate(
-            layer.problem, _every_size(layer), most_side, search.space, search.limits, **search.rules.model, memory_side=least_side
+            layer.problem, sizes, most_side, search.space, search.limits, **rules.model, **memories, tilings=rules.tilings
         )
         tables.append(found)
         search.samples += scored
@@ -392,7 +403,8 @@ def _polish(search: Search) -> None:
     rules = search.rules
     for i, layer in enumerate(search.network.layers):
         left = search.budget - search.samples
-        choices[i], scored = polish(layer.problem, choices[i], *hardware, search.space, rules.halo, rules.latency, left, rules.table)
+        model = rules.halo, rules.latency, left, rules.table, rules.tilings
+        choices[i], scored = polish(layer.problem, choices[i], *hardware, search.space, *model)
         search.samples += scored
     polished = replace(best, choices=tuple(choices))
     mapped = _mapped(search, polished, "polished")
@@ -417,11 +429,7 @@ def _floor(network: Network, side: int, rules: Rules) -> float:
     return rules.goal.value(energy, cycles)
 
 
-def _every_size(layer: Layer) -> dict[str, list[int]]:
-    return {d: divisors(n) for d, n in layer.problem.sizes.items()}
-
-
-def _all_tiles(search: Search) -> int:
-    """How many mappings it takes to score every tile of every layer in every order."""
-    tiles = sum(math.prod(len(sizes) for sizes in _every_size(layer).values()) for layer in search.network.layers)
+def _all_tiles(search: Search, side: int) -> int:
+    """How many mappings it takes to score every tile of every layer in every order on arrays of a side."""
+    tiles = sum(count_tiles(layer.problem, side, search.rules.tilings) for layer in search.network.layers)
     return tiles * len(level3_orders(search.rules.halo))

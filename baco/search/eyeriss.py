@@ -25,9 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, PORTS, Constants
-from baco.search.candidates import divisors
 from baco.search.choice import ABSENT, least
 from baco.search.result import KnownMachine
+from baco.search.tilings import divisors
 from baco.workload import Problem, window
 from baco.workloads import Network
 

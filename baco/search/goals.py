@@ -15,6 +15,7 @@ from typing import Any
 from baco.perfmodel.constants import TABLE_6_3, EnergyTable
 from baco.perfmodel.exact import PJ_TO_UJ
 from baco.search.errors import InvalidSearch
+from baco.search.tilings import EXACT
 
 UNITS = {"edp": "uJ x cycles", "energy": "uJ", "latency": "cycles"}
 """Objective to the unit of its value."""
@@ -104,12 +105,13 @@ EDP = Goal()
 
 @dataclass(frozen=True)
 class Rules:
-    """How designs are scored: the goal, how overlaps and bandwidths are counted, and the energy of an access."""
+    """How designs are scored: the goal, how overlaps and bandwidths are counted, the energy of an access; and what tiles there are."""
 
     goal: Goal = EDP
     halo: str = "reload"
     latency: str = "shared"
     table: EnergyTable = TABLE_6_3
+    tilings: str = EXACT
 
     @property
     def model(self) -> dict[str, Any]:

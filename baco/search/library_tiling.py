@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 
 from baco.hardware import GemminiConfig
 from baco.perfmodel import Machine, evaluate
-from baco.search.candidates import Choice, divisors, spatial
+from baco.search.candidates import Choice
 from baco.search.goals import Rules
+from baco.search.tilings import divisors, spatial
 from baco.workload import DIMENSIONS, Mapping, Problem
 
 ORDER = "NPQKRSC"

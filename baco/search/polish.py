@@ -19,12 +19,11 @@ from baco.search.candidates import (
     SCRATCHPAD,
     SCRATCHPAD_KIB,
     Choice,
-    divisors,
     level3_orders,
     score,
-    spatial,
 )
 from baco.search.spaces import Space
+from baco.search.tilings import EXACT, spatial, tile_sizes
 from baco.workload import DIMENSIONS, Problem
 
 TOLERANCE = 1e-9
@@ -42,19 +41,20 @@ def polish(
     latency: str,
     allowance: float = math.inf,
     table: EnergyTable = TABLE_6_3,
+    tilings: str = EXACT,
 ) -> tuple[Choice, int]:
     """The refined choice, and how many mappings were scored, at most `allowance`.
 
     It costs no more energy and no more cycles than `choice`, and fits the same hardware.
     """
     orders = level3_orders(halo)
-    scored = 0
+    scored, sizes = 0, tile_sizes(problem, side, tilings)
     while True:
-        tiles = _neighbours(problem, choice)
+        tiles = _neighbours(sizes, choice)
         if scored + len(tiles) * len(orders) > allowance:
             return choice, scored
         columns = list(np.array(tiles, dtype=np.int64).T)
-        s_c, s_k = (np.array([spatial(t[DIMENSIONS.index(d)], side) for t in tiles]) for d in "CK")
+        s_c, s_k = (np.array([spatial(t[DIMENSIONS.index(d)], side, problem.sizes[d], tilings) for t in tiles]) for d in "CK")
         figures = score(problem, columns, s_c, s_k, side, space, halo=halo, latency=latency, table=table)
         scored += figures.shape[0] * figures.shape[1]
         energy = figures[..., FIXED] + figures[..., SCRATCHPAD] * (table.scratchpad_per_kib * scratchpad_kib)
@@ -72,9 +72,9 @@ def polish(
         choice = Choice(tiles[best[1]], int(s_c[best[1]]), int(s_k[best[1]]), orders[best[0]])
 
 
-def _neighbours(problem: Problem, choice: Choice) -> list[tuple[int, ...]]:
+def _neighbours(sizes: dict[str, list[int]], choice: Choice) -> list[tuple[int, ...]]:
     """The tile itself, then those that differ from it in one dimension."""
     tiles = [choice.tile]
     for axis, d in enumerate(DIMENSIONS):
-        tiles += [(*choice.tile[:axis], n, *choice.tile[axis + 1 :]) for n in divisors(problem.sizes[d]) if n != choice.tile[axis]]
+        tiles += [(*choice.tile[:axis], n, *choice.tile[axis + 1 :]) for n in sizes[d] if n != choice.tile[axis]]
     return tiles

@@ -100,7 +100,10 @@ def layer_table(result: ExploreResult, mappings: bool = True) -> Table:
 
 def summary_table(result: ExploreResult) -> Table:
     """The whole network on the chosen machine and on the default one."""
-    table = Table(title=f"{escape(result.network)} as a whole ({result.space} space, halo {result.halo})", title_justify="left")
+    table = Table(
+        title=f"{escape(result.network)} as a whole ({result.space} space, halo {result.halo}, {result.tilings} tiles)",
+        title_justify="left",
+    )
     table.add_column("")
     table.add_column("chosen", justify="right")
     table.add_column(result.baseline.label, justify="right")

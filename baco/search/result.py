@@ -18,7 +18,7 @@ from baco.toolchain import atomic_write
 from baco.workload import DIMENSIONS, Mapping, Problem
 from baco.workloads import Layer
 
-FORMAT = 2
+FORMAT = 3
 CONSTANTS = Constants()
 DESIGN_FILE = "design.json"
 PARAMS_FILE = "gemmini_params.h"
@@ -159,6 +159,8 @@ class ExploreResult:
     """A person's limits, in words."""
     halo: str
     latency: str
+    tilings: str
+    """Whether tiles divide their dimension ("exact"), or the last may be smaller ("ragged")."""
     seed: int
     budget: int
     design: NetworkResult
@@ -221,6 +223,7 @@ class ExploreResult:
             "limits": self.limits,
             "halo": self.halo,
             "latency": self.latency,
+            "tilings": self.tilings,
             "seed": self.seed,
             "budget": self.budget,
             "samples": self.samples,
@@ -283,7 +286,8 @@ def load(path: Path | str) -> ExploreResult:
             raise OutputFolder(file, f"has format {stored['format']}, but this version reads format {FORMAT}.")
         constants = Constants.from_dict(stored["constants"])
         options = stored["halo"], stored["latency"], constants
-        kept = ("network", "space", "objective", "limits", "halo", "latency", "seed", "budget", "samples", "bound", "method", "interrupted")
+        kept = ("network", "space", "objective", "limits", "halo", "latency", "tilings", "seed", "budget")
+        kept += ("samples", "bound", "method", "interrupted")
         return ExploreResult(
             **{name: stored[name] for name in kept},
             design=_network(stored["design"], *options),
@@ -307,7 +311,7 @@ def _network(stored: dict, halo: str, latency: str, constants: Constants) -> Net
         fields = entry["problem"]
         pairs = {name: tuple(fields[name]) for name in ("stride", "padding", "dilation")}
         problem = Problem(**{d: fields[d] for d in DIMENSIONS}, **pairs, name=entry["name"])
-        mapped.append((Layer(problem, entry["count"]), Mapping.from_dict(entry["mapping"])))
+        mapped.append((Layer(problem, entry["count"], entry["kind"]), Mapping.from_dict(entry["mapping"])))
     config = GemminiConfig.from_dict(stored["config"]) if stored["config"] else None
     return assess(stored["label"], Machine(**stored["machine"]), config, mapped, halo, latency, constants)
 

@@ -21,6 +21,7 @@ from baco.hardware import KIB, GemminiConfig
 from baco.perfmodel.constants import GEMMINI_AREA, AreaTable, EnergyTable
 from baco.perfmodel.machine import Machine
 from baco.search.errors import InvalidSearch
+from baco.search.tilings import EXACT, RAGGED
 
 BUFFERS = 2
 """Copies of each tile on chip in the gemmini space: one being loaded while the other is used."""
@@ -117,6 +118,8 @@ class Space:
     """Copies of each tile on chip."""
     whole_rows = False
     """Whether a tile takes whole rows of the side's width, however few of their words it fills."""
+    tilings = RAGGED
+    """The tiles that are searched unless something else is asked for."""
 
     def sides(self, limits: Limits) -> list[int]:
         raise NotImplementedError
@@ -189,9 +192,10 @@ class GemminiSpace(Space):
 
 
 class PaperSpace(Space):
-    """The space of DOSA and of the dissertation's evaluation."""
+    """The space of DOSA and of the dissertation's evaluation, tiles that divide their dimension included."""
 
     name = "paper"
+    tilings = EXACT
 
     def sides(self, limits: Limits) -> list[int]:
         """The largest only, where no limit speaks for a smaller one: it costs no energy and holds every mapping of a smaller one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from baco.workload import Problem
 
@@ -14,6 +14,8 @@ class Layer:
 
     problem: Problem
     count: int = 1
+    known_as: str = field(default="", compare=False)
+    """Its kind, where the problem does not show it."""
 
     @property
     def name(self) -> str:
@@ -22,6 +24,8 @@ class Layer:
     @property
     def kind(self) -> str:
         """A reader's name for the layer: 'fully connected', '1x1 convolution', 'strided 3x3 convolution', ..."""
+        if self.known_as:
+            return self.known_as
         p = self.problem
         if p.R * p.S * p.Q == 1 and p.stride == (1, 1):
             return "fully connected" if p.P * p.N == 1 else "matrix product"

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from baco.perfmodel import Machine, evaluate
 from baco.search import candidates
-from baco.search.candidates import divisors, tabulate, undominated
+from baco.search.candidates import tabulate, undominated
 from baco.search.choice import Combination
 from baco.search.polish import polish
 from baco.search.spaces import GemminiSpace, Limits, PaperSpace
+from baco.search.tilings import divisors
 from baco.workload import DIMENSIONS, Mapping, Problem
 
 SIDE = 8

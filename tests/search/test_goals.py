@@ -13,11 +13,12 @@ from small import NETWORK
 
 from baco.perfmodel import AreaTable, Constants, EnergyTable
 from baco.search import InvalidSearch, NoDesign, explore, load
-from baco.search.candidates import Design, Table, divisors, tabulate
+from baco.search.candidates import Design, Table, tabulate
 from baco.search.choice import Combination, least
 from baco.search.goals import UNITS, Goal
 from baco.search.pareto import undominated_designs
 from baco.search.spaces import GemminiSpace, Limits, PaperSpace
+from baco.search.tilings import divisors
 from baco.workload import Problem
 from baco.workloads import Layer, Network
 

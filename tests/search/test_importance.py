@@ -11,10 +11,11 @@ from small import NETWORK
 
 from baco.search import explore
 from baco.search.allocation import allocate, menu_of
-from baco.search.candidates import divisors, tabulate
+from baco.search.candidates import tabulate
 from baco.search.goals import RULES
 from baco.search.importance import PATIENCE, Scheduler
 from baco.search.spaces import Limits, space_named
+from baco.search.tilings import divisors
 from baco.workload import DIMENSIONS, Problem
 from baco.workloads import Layer
 
@@ -70,7 +71,7 @@ def test_even_effort_is_even():
 
 def test_slabs_cover_every_tile_once():
     problem = Problem(P=4, Q=2, C=6, K=4)
-    menu = menu_of(problem, [(1, 1, 2, 1, 3, 4, 1)])
+    menu = menu_of({d: divisors(n) for d, n in problem.sizes.items()}, [(1, 1, 2, 1, 3, 4, 1)])
     slabs = [menu.taken]
     while menu.waiting:
         slabs.append(menu.next_slab())

@@ -31,9 +31,10 @@ from torch import Tensor
 
 from baco.perfmodel import differentiable as model
 from baco.perfmodel.equations import Shape
-from baco.search.candidates import LATENCY, Choice, capacities, divisors, layer_energies, level3_orders, score
+from baco.search.candidates import LATENCY, Choice, capacities, layer_energies, level3_orders, score
 from baco.search.descent import nearest
 from baco.search.rivals.harness import AXIS_C, AXIS_K, Hardware, Harness
+from baco.search.tilings import divisors
 from baco.workload import DIMENSIONS, TENSOR_DIMENSIONS, Problem
 
 STARTS = 7

@@ -22,14 +22,13 @@ from baco.search.candidates import (
     Choice,
     Design,
     capacities,
-    divisors,
     layer_energies,
     level3_orders,
     score,
-    spatial,
 )
 from baco.search.goals import RULES, Rules
 from baco.search.spaces import Limits, Space
+from baco.search.tilings import divisors, spatial
 from baco.workload import DIMENSIONS, Problem
 from baco.workloads import Network
 
