@@ -65,7 +65,7 @@ def known_machines(network: Network, rules: Rules, constants: Constants) -> tupl
     config = GemminiConfig()
     mapped = []
     for layer in network.layers:
-        problem, mapping = library_layer(layer.problem, config, rules)
+        problem, mapping = library_layer(layer.problem, config)
         mapped.append((Layer(problem, layer.count), mapping))
     library = assess(
         "gemmini-default, its library's tiles", Machine.from_config(config), config, mapped, rules.halo, rules.latency, constants

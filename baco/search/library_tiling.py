@@ -3,71 +3,36 @@
 Rebuilt from the library's documented behaviour (`tiled_matmul_auto` and `tiled_conv_auto`, weight-stationary, double-buffered): a 1 x 1
 convolution of stride 1 is a matrix product of all its pixels, any other convolution is tiled as such.
 
-The library's last tiles may be smaller than the others; a mapping has no partial tiles. So in each dimension there are two ways to say
-what the library does: as many tiles as it has, all of one size, the layer enlarged to fit them; or the largest divisor that its tile holds.
-Of all such mappings the cheapest stands for the library.
+Its last tiles are smaller than the others where the layer asks for it, as a mapping's. It may cut channels inside a block of DIM, which a
+mapping does not: there the tile has the whole blocks, which makes as many tiles or one more, and fewer blocks in all.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from baco.hardware import GemminiConfig
-from baco.perfmodel import Machine, evaluate
 from baco.search.candidates import Choice
-from baco.search.goals import Rules
-from baco.search.tilings import divisors, spatial
 from baco.workload import DIMENSIONS, Mapping, Problem
 
 ORDER = "NPQKRSC"
 """Loop order over tiles, outermost first: batch, row, column, output channel, filter row, filter column, input channel."""
 
 
-def library_layer(problem: Problem, config: GemminiConfig, rules: Rules) -> tuple[Problem, Mapping]:
-    """The layer, enlarged where tiles ask for it, and the mapping that stands for the library's tiles on `config`."""
-    p = problem
+def library_layer(problem: Problem, config: GemminiConfig) -> tuple[Problem, Mapping]:
+    """The layer as the library does it, and the mapping that its tiles on `config` are."""
+    p, dim = problem, config.dim
     if p.R * p.S == 1 and p.stride == (1, 1):
         p = Problem.gemm(p.N * p.P * p.Q, p.K, p.C, name=p.name)
-        i, j, k = matmul_tiles(p.P, p.K, p.C, config)
-        tile = dict.fromkeys(DIMENSIONS, 1) | {"P": i * config.dim, "K": j * config.dim, "C": k * config.dim}
+        blocks = dict(zip("PKC", matmul_tiles(p.P, p.K, p.C, config), strict=True))
+        tile = {d: blocks.get(d, 1) * dim for d in DIMENSIONS}
     else:
         tile = conv_tiles(p, config)
-    machine, found = Machine.from_config(config), []
-    for sizes in itertools.product(*(ways(d, p.sizes[d], tile[d], config.dim) for d in DIMENSIONS)):
-        enlarged = replace(p, **{d: whole for d, (whole, _) in zip(DIMENSIONS, sizes, strict=True)})
-        mapping = _mapping(enlarged, dict(zip(DIMENSIONS, (tile for _, tile in sizes), strict=True)), config)
-        if not mapping.violations(enlarged, config, buffers=2):
-            cost = evaluate(enlarged, mapping, machine, **rules.model)
-            found.append((cost.energy_pj * cost.cycles, len(found), enlarged, mapping))
-    if found:
-        return min(found)[2:]
-    return p, _shrunk(p, {d: at_most(p.sizes[d], tile[d]) for d in DIMENSIONS}, config)
-
-
-def ways(dim: str, size: int, tile: int, side: int) -> list[tuple[int, int]]:
-    """(size, tile) of a dimension that the library cuts into tiles of `tile`: with equal tiles, and with a divisor.
-
-    Channels come in blocks of at most `side`, all of one size, as many as the library's.
-    """
-    blocks, block, most = size, 1, tile
-    if dim in "CK":
-        blocks, most = -(-size // side), max(1, tile // side)
-        block = -(-size // blocks)
-    trips = -(-blocks // most)
-    equal = -(-blocks // trips)
-    return sorted({(trips * equal * block, equal * block), (size, at_most(size, tile))})
-
-
-def at_most(size: int, tile: int) -> int:
-    """The largest divisor of `size` that is at most `tile`."""
-    return max(d for d in divisors(size) if d <= tile)
-
-
-def _mapping(problem: Problem, tile: dict[str, int], config: GemminiConfig) -> Mapping:
-    spatial_c, spatial_k = (spatial(tile[d], config.dim) for d in "CK")
-    return Choice(tuple(tile[d] for d in DIMENSIONS), spatial_c, spatial_k, ORDER).mapping(problem)
+    tile = {d: min(n, p.sizes[d]) for d, n in tile.items()}
+    across = {d: min(dim, tile[d]) for d in "CK"}
+    tile |= {d: tile[d] // n * n for d, n in across.items() if tile[d] < p.sizes[d]}
+    return p, Choice(tuple(tile[d] for d in DIMENSIONS), across["C"], across["K"], ORDER).mapping(p)
 
 
 def matmul_tiles(i: int, j: int, k: int, config: GemminiConfig) -> tuple[int, int, int]:
@@ -166,12 +131,3 @@ def addition_tile(rows: int, columns: int, config: GemminiConfig) -> tuple[int, 
         else:
             tile[1] -= dim
     return tile[0], tile[1]
-
-
-def _shrunk(problem: Problem, tile: dict[str, int], config: GemminiConfig) -> Mapping:
-    """The tile made smaller, its largest dimension first, until the machine holds it twice: ragged channels may take more rows than the
-    library's blocks."""
-    while (mapping := _mapping(problem, tile, config)).violations(problem, config, buffers=2):
-        largest = max((d for d in DIMENSIONS if tile[d] > 1), key=lambda d: tile[d])
-        tile = tile | {largest: at_most(tile[largest], tile[largest] - 1)}
-    return mapping
