@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from baco.hardware import GemminiConfig
 from baco.isa import Command
-from baco.search.library_commands import Output, addition_commands, convolution_commands, library_input_size, matmul_commands
+from baco.search.library_commands import Output, Schedule, addition_commands, convolution_commands, library_input_size, matmul_commands
 from baco.search.library_tiling import Pool
 from baco.workload import Problem
 
@@ -66,13 +66,23 @@ def _biases(rng: np.random.Generator, size: int) -> NDArray[np.int32]:
     return rng.integers(-20_000, 20_000, size, np.int32)
 
 
-def matmul_layer(i: int, j: int, k: int, config: GemminiConfig, *, name: str = "", bias: bool = True, seed: int = 0) -> LibraryLayer:
+def matmul_layer(
+    i: int,
+    j: int,
+    k: int,
+    config: GemminiConfig,
+    *,
+    name: str = "",
+    bias: bool = True,
+    seed: int = 0,
+    schedule: Schedule | None = None,
+) -> LibraryLayer:
     """C = A times B plus a row of biases, with a scale that uses the range of int8."""
     rng, output = np.random.default_rng(seed), Output(scale=1 / (100 * float(np.sqrt(k)) + 200), relu=False)
     a, b, d = _numbers(rng, i, k), _numbers(rng, k, j), _biases(rng, j) * bias
     memory, (at_a, at_b, at_d, at_c) = _laid_out((a, b, d, np.zeros((i, j), np.int8)), config.dim * j)
     places = {"a": BASE + at_a, "b": BASE + at_b, "c": BASE + at_c, "bias": BASE + at_d if bias else None}
-    commands = matmul_commands(i, j, k, config, **places, output=output)
+    commands = matmul_commands(i, j, k, config, **places, output=output, schedule=schedule)
     sums = a.astype(np.float64) @ b.astype(np.float64) + d  # exact: below 2^53
     return LibraryLayer(name or f"matmul {i}x{j}x{k}", tuple(commands), memory, at_c, _rounded(sums, output), i * j * k)
 
@@ -91,7 +101,14 @@ def addition_layer(
 
 
 def convolution_layer(
-    problem: Problem, config: GemminiConfig, *, pool: Pool | None = None, bias: bool = True, name: str = "", seed: int = 0
+    problem: Problem,
+    config: GemminiConfig,
+    *,
+    pool: Pool | None = None,
+    bias: bool = True,
+    name: str = "",
+    seed: int = 0,
+    schedule: Schedule | None = None,
 ) -> LibraryLayer:
     """Outputs (N, P, Q, K), pooled if there is a pool, with ReLU."""
     p, rng = problem, np.random.default_rng(seed)
@@ -101,7 +118,7 @@ def convolution_layer(
     expected = _pooled(_rounded(_convolved(x, w, p) + d, output), pool)
     memory, (at_x, at_w, at_d, at_y) = _laid_out((x, w, d, np.zeros_like(expected)), 0)
     places = {"inputs": BASE + at_x, "weights": BASE + at_w, "outputs": BASE + at_y, "bias": BASE + at_d if bias else None}
-    commands = convolution_commands(p, config, **places, output=output, pool=pool)
+    commands = convolution_commands(p, config, **places, output=output, pool=pool, schedule=schedule)
     return LibraryLayer(name or p.name, tuple(commands), memory, at_y, expected, p.macs)
 
 

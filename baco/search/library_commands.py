@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from baco.hardware import GemminiConfig
 from baco.isa import Command, encode, float_bits
 from baco.search.errors import InvalidSearch
-from baco.search.library_tiling import NO_POOL, Pool, addition_tile, conv_tiles, downsamples, matmul_tiles
+from baco.search.library_tiling import CONV_ARGUMENTS, NO_POOL, Pool, addition_tile, conv_tiles, downsamples, matmul_tiles
 from baco.workload import Problem
 
 RELU = 1
@@ -35,22 +35,52 @@ class Output:
         return RELU if self.relu else 0
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """Tiles: their sizes by dimension (with pooling, P and Q of the pooled image), and their order, outermost first."""
+
+    tile: dict[str, int]
+    order: str = CONV_ARGUMENTS
+    reuse: bool = True
+    """Whether an operand of at most two tiles is loaded once, which older versions of the library did not do."""
+    first_layer: bool = True
+    """Whether the hardware has what it needs to pack pixels of few channels into one row, and to skip pixels that a stride jumps over."""
+
+
 def matmul_commands(
-    i: int, j: int, k: int, config: GemminiConfig, *, a: int, b: int, c: int, bias: int | None = None, output: Output = Output()
+    i: int,
+    j: int,
+    k: int,
+    config: GemminiConfig,
+    *,
+    a: int,
+    b: int,
+    c: int,
+    bias: int | None = None,
+    output: Output = Output(),
+    schedule: Schedule | None = None,
 ) -> Iterator[Command]:
     """`tiled_matmul_auto`: int8 C (i x j) = A (i x k) times B (k x j) plus a row of j int32 biases, all in row-major order.
+
+    With a `schedule` the same loops over other tiles, P, K and C of which are rows, columns and depth in elements, of which whole blocks
+    are taken; for orders see :func:`convolution_commands`.
 
     `a`, `b`, `c` and `bias` are addresses in DRAM. The hardware's loader of B ignores that the last block of k may be short: up to DIM - 1
     rows behind B are read.
     """
-    dim, tile = config.dim, matmul_tiles(i, j, k, config)
+    dim = config.dim
+    tile = matmul_tiles(i, j, k, config) if schedule is None else [-(-schedule.tile[d] // dim) for d in "PKC"]
+    order = "PKC" if schedule is None else "".join(d for d in schedule.order if d in "PKC")
     yield encode("config_ex", dataflow=1, activation=output.activation, a_stride=1, c_stride=1, acc_scale=float_bits(1.0))
     yield encode("config_st", dram_stride=j, activation=output.activation, acc_scale=float_bits(output.scale))
     for load_id, stride in enumerate((k, j, 0)):
         yield _config_ld(load_id, stride, dim)
     trips = [-(-n // (t * dim)) for n, t in zip((i, j, k), tile, strict=True)]
     keep_a, keep_b = trips[0] * trips[2] <= 2, trips[1] * trips[2] <= 2
-    for at in itertools.product(*(range(n) for n in trips)):
+    if schedule is not None and not schedule.reuse:
+        keep_a = keep_b = False
+    for steps in itertools.product(*(range(trips["PKC".index(d)]) for d in order)):
+        at = tuple(steps[order.index(d)] for d in "PKC")
         row, column, depth = (n * t * dim for n, t in zip(at, tile, strict=True))
         sizes = [min(t * dim, n - first) for t, n, first in zip(tile, (i, j, k), (row, column, depth), strict=True)]
         yield from _loop_ws(
@@ -97,9 +127,13 @@ def convolution_commands(
     bias: int | None = None,
     output: Output = Output(),
     pool: Pool | None = None,
+    schedule: Schedule | None = None,
 ) -> Iterator[Command]:
     """`tiled_conv_auto`: int8 outputs (N, P, Q, K), pooled if there is a `pool`, of int8 inputs (N, height, width, C) without their zero
     border and weights (R, S, C, K), plus K int32 biases.
+
+    With a `schedule`, the same loops over the tiles that `tiled_conv` is given. In an order with sums not innermost the outputs of several
+    tiles are summed up in turn, for which the accumulator has no room: the commands are right then, the sums are not.
 
     The filter is square and the same in both directions, as the library has it; the input is as large as its rows can be read with the
     border of `problem.padding`, and the outputs times the stride at least: with stride 2 an input of 56 rows, not of 55, makes 28.
@@ -114,7 +148,8 @@ def convolution_commands(
             f"Gemmini's library wants filters, strides, borders and dilations that are the same in both directions, not {p.R} x {p.S}, "
             f"{p.stride}, {p.padding} and {p.dilation}; it has no default schedule for this one.",
         )
-    down, tile = int(downsamples(p, pool)), conv_tiles(p, config, pool)
+    schedule = schedule or Schedule(conv_tiles(p, config, pool))
+    down, tile = int(schedule.first_layer and downsamples(p, pool)), schedule.tile
     pooled = pool or NO_POOL
     ends = {"N": p.N, "P": pooled.outputs(p.P), "Q": pooled.outputs(p.Q), "K": p.K, "R": p.R, "S": p.S, "C": p.C}
     yield encode("config_st", dram_stride=p.K, activation=output.activation, acc_scale=float_bits(output.scale))
@@ -122,9 +157,11 @@ def convolution_commands(
     trips = {d: -(-ends[d] // tile[d]) for d in tile}
     over_taps = trips["C"] * trips["R"] * trips["S"]
     keep_inputs, keep_weights = over_taps * trips["N"] * trips["P"] * trips["Q"] <= 2, over_taps * trips["K"] <= 2
+    if not schedule.reuse:
+        keep_inputs = keep_weights = False
     height, width = library_input_size(p)
-    for at in itertools.product(*(range(0, ends[d], tile[d]) for d in tile)):
-        t = dict(zip(tile, at, strict=True))
+    for at in itertools.product(*(range(0, ends[d], tile[d]) for d in schedule.order)):
+        t = dict(zip(schedule.order, at, strict=True))
         n = {d: min(tile[d], ends[d] - t[d]) for d in tile}
         rows, cols = (_window(t[d], n[d], size, pooled) for d, size in (("P", p.P), ("Q", p.Q)))
         first, last = not any(t[d] for d in "RSC"), all(t[d] + n[d] == ends[d] for d in "RSC")
@@ -188,7 +225,8 @@ def convolution_commands(
             bias=(_NO_BIAS if bias is None else bias + 4 * t["K"]) if first else 0,
             input=inputs + source if reload_inputs else 0,
         )
-        pixels = min(max(1, dim // n["C"]), n["S"]) if p.dilation == (1, 1) and not down else 1
+        packs = schedule.first_layer and p.dilation == (1, 1) and not down
+        pixels = min(max(1, dim // n["C"]), n["S"]) if packs else 1
         yield encode(
             "loop_conv_ws",
             no_bias=int(bias is None),

@@ -235,6 +235,19 @@ class Rtl:
                 raise self.fault()
         return list(taken)
 
+    def send(self, command: Command, cycle: int = 0) -> int:
+        """Give a command to the router before the port at `cycle` or as soon after as that has room; the cycle in which it took it.
+
+        Raises:
+            AcceleratorHangs: if it never has.
+        """
+        now = ctypes.c_uint64(cycle)
+        fields = command.funct7, command.rs1, command.rs2
+        while state := self._library.rtl_command(self._rtl, ctypes.byref(now), PATIENCE, *fields, None):
+            if state != _AGAIN:
+                raise self.fault()
+        return now.value
+
     def fence(self, cycle: int = 0) -> int:
         """Run to `cycle` at least, and until all is done; the first cycle at rest."""
         now = ctypes.c_uint64(cycle)

@@ -9,7 +9,7 @@ from library_layers import BASE, LibraryLayer, addition_layer, convolution_layer
 from baco.hardware import GemminiConfig
 from baco.isa import BY_NAME, decode
 from baco.search.errors import InvalidSearch
-from baco.search.library_commands import convolution_commands
+from baco.search.library_commands import Schedule, convolution_commands
 from baco.search.library_tiling import Pool, addition_tile, conv_tiles
 from baco.sim.accelerator import Accelerator
 from baco.workload import Problem
@@ -97,3 +97,19 @@ def test_tiles_of_pooled_convolutions_and_of_sums():
 def test_a_layer_that_the_library_has_not():
     with pytest.raises(InvalidSearch, match=r"same in both directions, not 3 x 1"):
         list(convolution_commands(Problem(R=3, P=8, Q=8), CONFIG, inputs=BASE, weights=BASE, outputs=BASE))
+
+
+@pytest.mark.parametrize("order", ["NPQKRSC", "KQPNCSR", "QKNPSRC"])
+def test_a_convolution_in_given_tiles(order):
+    problem = convolution("", 9, 10, 12, 3)
+    tile = {"N": 1, "P": 4, "Q": 3, "K": 8, "R": 1, "S": 3, "C": 6}
+    layer = convolution_layer(problem, SMALL, schedule=Schedule(tile, order, reuse=False, first_layer=False))
+    run(layer, SMALL)
+    assert sum(BY_NAME["loop_conv_ws"].funct7 == c.funct7 for c in layer.commands) == 3 * 3 * 2 * 3 * 1 * 2
+
+
+def test_a_product_in_given_tiles():
+    tile = {"P": 7, "K": 12, "C": 5}  # blocks of 4: 2, 3 and 2
+    layer = matmul_layer(30, 26, 21, SMALL, schedule=Schedule(tile, "KPC", reuse=False))
+    run(layer, SMALL)
+    assert sum(BY_NAME["loop_ws"].funct7 == c.funct7 for c in layer.commands) == 4 * 3 * 3
