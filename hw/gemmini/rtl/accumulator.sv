@@ -137,9 +137,9 @@ module accumulator
       assign out_data[b*DIM*ACC_BITS+:DIM*ACC_BITS] = held ? held_data : old;
       always_ff @(posedge clk) begin
         if (read || (write && accumulate)) old <= mem[port_row];
-        if (second_valid) begin
-          for (int i = 0; i < 4 * DIM; i++) if (second_mask[i]) mem[second_row][i*8+:8] <= second_data[i*8+:8];
-        end
+      end
+      for (genvar i = 0; i < 4 * DIM; i++) begin : g_byte
+        always_ff @(posedge clk) if (second_valid && second_mask[i]) mem[second_row][i*8+:8] <= second_data[i*8+:8];
       end
       always_ff @(posedge clk) begin
         if (read) begin

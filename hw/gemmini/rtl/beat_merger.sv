@@ -139,7 +139,7 @@ module beat_merger
     end else begin : g_narrow_words
       for (genvar w = 0; w < ROW_BYTES / BUS_BYTES; w++) begin : g_word
         logic [WORD_BITS-1:0] index;
-        localparam logic [WORD_BITS-1:0] OFFSET = w;
+        localparam logic [WORD_BITS-1:0] OFFSET = WORD_BITS'(w);
         assign index = from[FROM_BITS-1:BUS_BYTES_BITS] + OFFSET;
         assign narrow_data[w*BUS_BITS+:BUS_BITS] = buffer[{index, {(BUS_BYTES_BITS + 3) {1'b0}}}+:BUS_BITS];
       end
@@ -149,7 +149,7 @@ module beat_merger
     end else begin : g_wide_words
       for (genvar w = 0; w < WIDE_BYTES / BUS_BYTES; w++) begin : g_word
         logic [WORD_BITS-1:0] index;
-        localparam logic [WORD_BITS-1:0] OFFSET = w;
+        localparam logic [WORD_BITS-1:0] OFFSET = WORD_BITS'(w);
         assign index = from[FROM_BITS-1:BUS_BYTES_BITS] + OFFSET;
         assign wide_data[w*BUS_BITS+:BUS_BITS] = buffer[{index, {(BUS_BYTES_BITS + 3) {1'b0}}}+:BUS_BITS];
       end

@@ -28,7 +28,7 @@ module row_scale
   logic [STAGES*TAG_BITS-1:0] tags;
   logic [1:0] full;
   logic [31:0] scale;
-  logic [DIM*ACC_BITS-1:0] stage[0:STAGES-1];
+  logic [DIM*ACC_BITS-1:0] converted, product, rounded, delayed[2:STAGES-1];
 
   always_comb begin
     move[STAGES-1] = !valid[STAGES-1] || out_ready;
@@ -37,7 +37,7 @@ module row_scale
   assign in_ready = move[0];
   assign out_valid = valid[STAGES-1];
   assign out_tag = tags[(STAGES-1)*TAG_BITS+:TAG_BITS];
-  assign out_data = stage[STAGES-1];
+  assign out_data = delayed[STAGES-1];
 
   always_ff @(posedge clk) begin
     for (int s = 0; s < STAGES; s++)
@@ -52,25 +52,26 @@ module row_scale
     if (move[0] && in_valid) begin
       full[0] <= in_full;
       scale <= in_scale;
-      stage[0] <= in_data;
+      converted <= in_data;
       if (!in_full)
         for (int i = 0; i < DIM; i++)
-          stage[0][i*32+:32] <= in_relu && in_data[i*32+31] ? 32'd0 : float_of_int(in_data[i*32+:32]);
+          converted[i*32+:32] <= in_relu && in_data[i*32+31] ? 32'd0 : float_of_int(in_data[i*32+:32]);
     end
   always_ff @(posedge clk)
     if (move[1] && valid[0]) begin
       full[1] <= full[0];
-      stage[1] <= stage[0];
-      if (!full[0]) for (int i = 0; i < DIM; i++) stage[1][i*32+:32] <= float_product(stage[0][i*32+:32], scale);
+      product <= converted;
+      if (!full[0]) for (int i = 0; i < DIM; i++) product[i*32+:32] <= float_product(converted[i*32+:32], scale);
     end
   always_ff @(posedge clk)
     if (move[2] && valid[1]) begin
-      stage[2] <= stage[1];
-      if (!full[1]) for (int i = 0; i < DIM; i++) stage[2][i*8+:8] <= int8_of_float(stage[1][i*32+:32]);
+      rounded <= product;
+      if (!full[1]) for (int i = 0; i < DIM; i++) rounded[i*8+:8] <= int8_of_float(product[i*32+:32]);
     end
+  assign delayed[2] = rounded;
   generate
     for (genvar s = 3; s < STAGES; s++) begin : g_delay
-      always_ff @(posedge clk) if (move[s] && valid[s-1]) stage[s] <= stage[s-1];
+      always_ff @(posedge clk) if (move[s] && valid[s-1]) delayed[s] <= delayed[s-1];
     end
   endgenerate
 endmodule

@@ -116,11 +116,10 @@ module scratchpad
       end
 
       always_ff @(posedge clk) begin
-        if (write) begin
-          for (int i = 0; i < DIM; i++) if (mask[i]) mem[row][i*IN_BITS+:IN_BITS] <= data[i*IN_BITS+:IN_BITS];
-        end else if (read) begin
-          out <= mem[row];
-        end
+        if (read) out <= mem[row];
+      end
+      for (genvar i = 0; i < DIM; i++) begin : g_byte
+        always_ff @(posedge clk) if (write && mask[i]) mem[row][i*IN_BITS+:IN_BITS] <= data[i*IN_BITS+:IN_BITS];
       end
 
       assign out_data[b*DIM*IN_BITS+:DIM*IN_BITS] = out;
