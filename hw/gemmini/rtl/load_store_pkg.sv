@@ -52,6 +52,7 @@ package load_store_pkg;
     logic [31:0] scale;
     st_tracker_t tracker;
   } store_block_t;
+  localparam STORE_BLOCK_BITS = 64 + 5 + 3 + 32 + LOCAL_ROW_BITS + TILE_BITS + MOVE_COLS_BITS + ST_TRACKER_BITS;
 
   localparam logic [2:0] ACTIVATION_RELU = 3'd1;
 

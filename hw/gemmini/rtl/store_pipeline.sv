@@ -45,7 +45,7 @@ module store_pipeline
     output logic [DIM*ACC_BITS-1:0] write_block_data,
     output logic                    store_pipeline_busy
 );
-  localparam int BLOCK_BITS = $bits(store_block);
+  localparam BLOCK_BITS = STORE_BLOCK_BITS;
   localparam int ROW_QUEUE = 2;
 
   // Requests
