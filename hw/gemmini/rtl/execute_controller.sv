@@ -88,6 +88,8 @@ module execute_controller
     share_bank = acc_x == acc_y && (acc_x || bank_x == bank_y);
   endfunction
 
+  logic req_ready, req_valid, due_valid, go;  // of the array, and of the rows on their way to it, see below
+
   // ---- Commands ---------------------------------------------------------------------------------------------------------------
 
   logic unrolled_valid, unrolled_ready, unrolled_has_id;
@@ -164,18 +166,21 @@ module execute_controller
   logic [4:0] in_shift;
   logic [31:0] acc_scale;
   local_row_t a_stride, c_stride;
-  logic configure;
+  logic configure, to_os, new_dataflow;
+
+  assign to_os = !WEIGHT_STATIONARY_ONLY && !rs1s[head][CONFIG_EX_DATAFLOW_LSB];
+  assign new_dataflow = !rs1s[head][CONFIG_EX_SET_ONLY_STRIDES_LSB] && to_os != os;
 
   assign relu = activation == 2'd1;
   assign ex_acc_scale = acc_scale;
   assign ex_acc_act = {1'b0, activation};
 
-  always_ff @(posedge clk)
+  always_ff @(posedge clk) begin
     if (configure) begin
       a_stride <= LOCAL_ROW_BITS'(rs1s[head][CONFIG_EX_A_STRIDE_LSB+:CONFIG_EX_A_STRIDE_WIDTH]);
       c_stride <= LOCAL_ROW_BITS'(rs2s[head][CONFIG_EX_C_STRIDE_LSB+:CONFIG_EX_C_STRIDE_WIDTH]);
       if (!rs1s[head][CONFIG_EX_SET_ONLY_STRIDES_LSB]) begin
-        os <= !WEIGHT_STATIONARY_ONLY && !rs1s[head][CONFIG_EX_DATAFLOW_LSB];
+        os <= to_os;
         activation <= rs1s[head][CONFIG_EX_ACTIVATION_LSB+:CONFIG_EX_ACTIVATION_WIDTH];
         a_transpose <= rs1s[head][CONFIG_EX_TRANSPOSE_A_LSB];
         bd_transpose <= rs1s[head][CONFIG_EX_TRANSPOSE_B_LSB];
@@ -183,6 +188,12 @@ module execute_controller
         in_shift <= rs2s[head][CONFIG_EX_IN_SHIFT_LSB+:5];
       end
     end
+    if (rst) begin
+      os <= 1'b0;
+      a_transpose <= 1'b0;
+      bd_transpose <= 1'b0;
+    end
+  end
 
   logic a_turns, b_turns, d_turns;  // goes through the transposer
   assign a_turns = os != a_transpose;
@@ -255,7 +266,7 @@ module execute_controller
   logic needs_third, choose_preload, choose_both, choose_compute, choose_flush, operating, all_rows_requested;
 
   assign needs_third = HAZARDS || a_turns || b_turns;
-  assign configure = state == WAITING && here0 && config0 && !results_under_way && !pending0 && !pending1;
+  assign configure = state == WAITING && here0 && config0 && !results_under_way && !pending0 && !pending1 && !(new_dataflow && due_valid);
   assign choose_preload = state == WAITING && here0 && preload0 && here1 && !hazard_preload;
   assign choose_both = state == WAITING && here0 && compute0 && here1 && preload1 && (!needs_third || (here2 && !hazard_both));
   assign choose_compute = state == WAITING && here0 && compute0 && !choose_both;
@@ -274,10 +285,18 @@ module execute_controller
 
   // ---- Rows -------------------------------------------------------------------------------------------------------------------
 
+  // Weights that stay need no rows of D. A flip to nothing does, to clear them; where the next compute is not known yet, it could be one.
+  logic clears, clearing;
+  always_comb begin
+    clears = clearing;
+    if (state == WAITING) clears = operate_now == PRELOAD ? functs[head1] == FUNCT_COMPUTE_PRELOADED : !here2 || functs[head2] == FUNCT_COMPUTE_PRELOADED;
+  end
+  always_ff @(posedge clk) clearing <= clears;
+
   logic [ROWS_BITS-1:0] rows, last;
   always_comb begin
     rows = ROWS_BITS'(DIM);
-    if (!os && (d_garbage || !d_starts) && !a_turns && !d_turns) begin
+    if (!os && (!d_starts || (d_garbage && !clears)) && !a_turns && !d_turns) begin
       rows = ROWS_BITS'(MIN_ROWS);
       if (a_starts && !a_garbage && ROWS_BITS'(a_rows) > rows) rows = ROWS_BITS'(a_rows);
       if (b_starts && !b_garbage && ROWS_BITS'(b_rows) > rows) rows = ROWS_BITS'(b_rows);
@@ -402,7 +421,6 @@ module execute_controller
   // ---- State, and what is popped ----------------------------------------------------------------------------------------------
 
   logic flip_in_flush;  // output-stationary: a flush must turn the array, because a result waits in it
-  logic req_ready, req_valid, go;
 
   always_comb begin
     pop = 2'd0;
@@ -431,7 +449,7 @@ module execute_controller
   operand_t a_asked, b_asked, d_asked, a_due, b_due, d_due;
   operation_t asked, due;
   tag_t asked_tag;
-  logic first_asked, first_due, due_valid;
+  logic first_asked, first_due;
 
   always_comb begin
     a_asked = {a_fire, a_read, a_acc, a_bank, a_cols};
@@ -572,6 +590,7 @@ module execute_controller
       .resp_tag(result),
       .resp_rows(result_rows),
       .resp_data(result_row),
+      .forget_tags(configure && new_dataflow),
       .tags_real,
       .tags
   );

@@ -44,7 +44,8 @@ module mesh_sequencer
     output logic [TAG_BITS-1:0]     resp_tag,
     output logic [ROWS_BITS-1:0]    resp_rows,
     output logic [DIM*ACC_BITS-1:0] resp_data,
-    // tags under way
+    // tags under way; another dataflow counts operations otherwise, so tags without results are dropped before it
+    input  logic                    forget_tags,
     output logic [TAGS-1:0]         tags_real,
     output logic [TAGS*TAG_BITS-1:0] tags
 );
@@ -216,11 +217,13 @@ module mesh_sequencer
     end
     if (tag_push != tag_pop) tag_count <= tag_push ? tag_count + 1'b1 : tag_count - 1'b1;
     if (tag_push != rows_pop) rows_count <= tag_push ? rows_count + 1'b1 : rows_count - 1'b1;
-    if (rst) begin
+    if (rst || forget_tags) begin
       tags_real <= '0;
       tag_head <= '0;
       tag_tail <= '0;
       tag_count <= '0;
+    end
+    if (rst) begin
       rows_head <= '0;
       rows_tail <= '0;
       rows_count <= '0;
