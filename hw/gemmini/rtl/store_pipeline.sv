@@ -45,7 +45,6 @@ module store_pipeline
     output logic [DIM*ACC_BITS-1:0] write_block_data,
     output logic                    store_pipeline_busy
 );
-  localparam BLOCK_BITS = STORE_BLOCK_BITS;
   localparam int ROW_QUEUE = 2;
 
   // Requests
@@ -57,7 +56,7 @@ module store_pipeline
   /* verilator lint_on UNUSEDSIGNAL */
   /* verilator lint_off PINCONNECTEMPTY */
   queue #(
-      .WIDTH(BLOCK_BITS),
+      .WIDTH(STORE_BLOCK_BITS),
       .ENTRIES(STORE_DISPATCH_QUEUE)
   ) dispatch_queue (
       .clk(clk),
@@ -71,7 +70,7 @@ module store_pipeline
       .count()
   );
   queue #(
-      .WIDTH(BLOCK_BITS),
+      .WIDTH(STORE_BLOCK_BITS),
       .ENTRIES(STORE_NORM_QUEUE)
   ) norm_queue (
       .clk(clk),
@@ -85,7 +84,7 @@ module store_pipeline
       .count()
   );
   queue #(
-      .WIDTH(BLOCK_BITS),
+      .WIDTH(STORE_BLOCK_BITS),
       .ENTRIES(STORE_SCALE_QUEUE)
   ) scale_queue (
       .clk(clk),
@@ -99,7 +98,7 @@ module store_pipeline
       .count()
   );
   queue #(
-      .WIDTH(BLOCK_BITS),
+      .WIDTH(STORE_BLOCK_BITS),
       .ENTRIES(STORE_ISSUE_QUEUE),
       .PIPE(1'b1)
   ) issue_queue (
