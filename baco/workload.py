@@ -101,6 +101,11 @@ class Problem:
         return self.sizes | {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
 
     @property
+    def pixel_steps(self) -> tuple[int, int]:
+        """The strides as far as reading goes: with a single tap the pixels between two outputs are never touched, and count as not there."""
+        return 1 if self.R == 1 else self.stride[0], 1 if self.S == 1 else self.stride[1]
+
+    @property
     def input_height(self) -> int:
         """Rows of the input including its zero border."""
         return (self.P - 1) * self.stride[0] + (self.R - 1) * self.dilation[0] + 1

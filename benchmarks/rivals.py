@@ -20,6 +20,7 @@ from baco.search import explore
 from baco.search.rivals import METHODS, run
 from baco.search.rivals.dosa import STARTS, STEPS
 from baco.search.spaces import Limits, space_named
+from baco.search.tilings import EXACT
 from baco.workloads import Network
 from baco.workloads import network as network_named
 
@@ -32,7 +33,7 @@ def one_run(method: str, network: Network, space: str, samples: int, seed: int, 
     """One search as JSON: samples, value, seconds and the value at each new best; with `bound` where it is proved."""
     if method != OURS:
         return run(method, network, space_named(space), samples=samples, seed=seed, limits=Limits(max_dim=max_dim)).to_dict()
-    result = explore(network, space=space, budget=samples, seed=seed, max_dim=max_dim)
+    result = explore(network, space=space, budget=samples, seed=seed, max_dim=max_dim, tilings=EXACT)  # what the others have
     machine = result.design.machine
     return {
         "method": OURS,

@@ -53,7 +53,7 @@ def shapes_of(problems: list[Problem], dtype: torch.dtype = torch.float64, devic
 
     return Shape(
         size={d: column([getattr(p, d) for p in problems]) for d in DIMENSIONS},
-        stride=(column([p.stride[0] for p in problems]), column([p.stride[1] for p in problems])),
+        stride=(column([p.pixel_steps[0] for p in problems]), column([p.pixel_steps[1] for p in problems])),
         dilation=(column([p.dilation[0] for p in problems]), column([p.dilation[1] for p in problems])),
     )
 

@@ -34,8 +34,11 @@ STATIONARY_ORDERS: dict[str, str] = {"outputs": "NPQKCRS", "inputs": "CRSNPQK", 
 """The loop order at level 3, outermost first, that keeps a tensor's tile longest: the loops that do not touch it lie innermost. With
 halo `reload` every other order counts the same as one of these three, or worse."""
 
-SLIDING_ORDERS: dict[str, str] = {"outputs, along R": "NPQKCSR", "inputs, along P": "CRSNQPK", "weights, along P": "CKRSNQP"}
-"""With halo `reuse` it also matters along which axis the window slides: the same three with the other axis innermost."""
+SLIDING_ORDERS: dict[str, str] = {"outputs, along R": "NPQKCSR", "weights, along P": "CKRSNQP"}
+"""With halo `reuse` it also matters along which axis the window slides, and it does so along the innermost loop of all only. That is K,
+where the inputs stay and nothing slides; or one of C, R, S, and then all of these may lie innermost, so that outputs stay; or one of N, P,
+Q, and then all of these may, so that weights stay. In the latter two one axis or the other is innermost. So with these every order counts
+the same as one of five, or worse."""
 
 INNER_ORDERS: dict[int, str] = {0: "RSCKNPQ", 1: "KCRSNPQ", 2: "RSPQCKN"}
 """The loop orders inside: at level 1 P, Q, N lie innermost, so that weights stay in the registers as long as they can."""

@@ -16,7 +16,7 @@ PJ_TO_UJ = 1e-6
 
 def shape_of(problem: Problem) -> Shape:
     """The problem's figures as the equations read them."""
-    return Shape(problem.sizes, problem.stride, problem.dilation)
+    return Shape(problem.sizes, problem.pixel_steps, problem.dilation)
 
 
 def nest_of(problem: Problem, mapping: Mapping) -> Nest:

@@ -8,7 +8,9 @@ The hierarchy is the one of PERFMODEL.md: DRAM, scratchpad, one accumulator for 
 wide: an access is a word, as in BACO's counts. Bandwidths are those of DOSA's simplification (`latency="shared"`).
 
 Timeloop counts windows of inputs whole and reuses the overlap of neighbours: compare it with ``halo="reuse"``. It also wants room for whole
-windows, where a program leaves out rows that a stride jumps over; a mapping that needs that is refused for want of scratchpad.
+windows, where a program leaves out rows that a stride jumps over. A layer with a single tap is written without its stride, as if the rows
+that nothing reads were not there: then windows have none of them. Of larger filters with a still larger stride, or cut into single taps by
+a mapping, they do, and a mapping that needs the room is refused for want of scratchpad.
 """
 
 from __future__ import annotations
@@ -105,8 +107,8 @@ def architecture(machine: Machine) -> dict[str, Any]:
 def problem_shape(problem: Problem) -> dict[str, Any]:
     """The loop nest's tensors as sums of its dimensions, and its sizes."""
     coefficients = {
-        "strideP": problem.stride[0],
-        "strideQ": problem.stride[1],
+        "strideP": problem.pixel_steps[0],
+        "strideQ": problem.pixel_steps[1],
         "dilationR": problem.dilation[0],
         "dilationS": problem.dilation[1],
     }

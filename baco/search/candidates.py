@@ -26,12 +26,12 @@ from baco.perfmodel.equations import (
     STATIONARY_ORDERS,
     Nest,
     Operations,
-    Shape,
     access_energies,
     count,
     cycles,
     energies,
 )
+from baco.perfmodel.exact import shape_of
 from baco.search.spaces import Limits, Space
 from baco.search.tilings import EXACT, spatial
 from baco.workload import DIMENSIONS, Mapping, Problem, window
@@ -154,7 +154,7 @@ def score(
     orders = level3_orders(halo)
     figures = np.empty((len(orders), *whole, 6))
     per_access = access_energies(0.0, 0.0, table)
-    shape = Shape(problem.sizes, problem.stride, problem.dilation)
+    shape = shape_of(problem)
     for i, order in enumerate(orders):
         nest = Nest(trips, {3: order} | INNER_ORDERS, s_c, s_k, outer, runs)
         counts = count(shape, nest, halo, ARRAYS)

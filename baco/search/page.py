@@ -24,6 +24,8 @@ from baco.search.hierarchy import NAMES, PLACES, picture
 from baco.search.realise import REALISED_FILE
 from baco.search.report import closing_line, hardware_line
 from baco.search.result import ExploreResult, LayerResult, NetworkResult
+from baco.search.spaces import Limits
+from baco.search.tilings import RAGGED
 from baco.toolchain import atomic_write
 
 REPORT_FILE = "report.html"
@@ -42,7 +44,8 @@ class Trajectory:
 def read_rivals(result: ExploreResult, folder: Path) -> list[Trajectory]:
     """Searches of other methods that benchmarks/rivals.py left in the folder, their geometric means over seeds; none without its file.
 
-    Those of another network or space say nothing of this result, and there are none for other objectives than EDP.
+    Those of another network, space or limit say nothing of this result, and there are none for other objectives than EDP. They try tiles
+    that divide their dimension, which is said where the result has ragged ones.
 
     Raises:
         OutputFolder: if the file is something else.
@@ -50,10 +53,11 @@ def read_rivals(result: ExploreResult, folder: Path) -> list[Trajectory]:
     file = folder / RIVALS_FILE
     try:
         stored = json.loads(file.read_text())
-        if (stored["network"], stored["space"], result.goal.objective) != (result.network, result.space, "edp"):
+        searched = stored["network"], stored["space"], str(Limits(max_dim=stored["max_dim"])), "edp"
+        if searched != (result.network, result.space, result.limits, result.goal.objective):
             return []
-        curves = stored["curves"].items()
-        return [Trajectory(str(method), tuple((float(at), float(value)) for at, value in points)) for method, points in curves]
+        curves, tiles = stored["curves"].items(), ", exact tiles" if result.tilings == RAGGED else ""
+        return [Trajectory(f"{method}{tiles}", tuple((float(at), float(value)) for at, value in points)) for method, points in curves]
     except FileNotFoundError:
         return []
     except OSError as error:

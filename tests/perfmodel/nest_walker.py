@@ -88,8 +88,10 @@ def _ranges(problem: Problem, mapping: Mapping, at: dict[tuple[int, str], int], 
 
 
 def _lines(problem: Problem, axis: int, outputs: range, taps: range, halo: str) -> set[int]:
-    """Input rows (axis 0) or columns that these outputs need through these taps."""
+    """Input rows (axis 0) or columns that these outputs need through these taps; only rows that are read, where there is a single tap."""
     stride, dilation = problem.stride[axis], problem.dilation[axis]
+    if (problem.R, problem.S)[axis] == 1:
+        return set(outputs)
     first, last = taps[0] * dilation, taps[-1] * dilation
     if halo == "reuse":
         return set(range(outputs[0] * stride + first, outputs[-1] * stride + last + 1))

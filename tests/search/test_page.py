@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("explored")
     realise(explore(NETWORK, objective="pareto", budget=BUDGET, out=out), layers=["classifier"], out=out)
     curves = {method: [[100, 9e6], [400 + at, 8e6]] for at, method in enumerate(("random", "dosa"))}
-    (out / "rivals.json").write_text(json.dumps({"network": "small", "space": "gemmini", "curves": curves}))
+    (out / "rivals.json").write_text(json.dumps({"network": "small", "space": "gemmini", "max_dim": 128, "curves": curves}))
     write_report(load(out), out)
     return out
 
@@ -97,9 +97,11 @@ def test_a_result_without_bound_says_so_and_one_with_says_how_far(folder, other)
 
 def test_runs_of_other_methods_are_read_and_faults_told(folder, tmp_path):
     result = load(folder)
-    assert [t.method for t in read_rivals(result, folder)] == ["random", "dosa"]
+    assert [t.method for t in read_rivals(result, folder)] == ["random, exact tiles", "dosa, exact tiles"]
+    assert [t.method for t in read_rivals(dataclasses.replace(result, tilings="exact"), folder)] == ["random", "dosa"]
+    assert read_rivals(dataclasses.replace(result, limits="side up to 16"), folder) == []
     assert read_rivals(result, tmp_path) == []
-    (tmp_path / "rivals.json").write_text('{"network": "small", "space": "paper", "curves": [{}]}')
+    (tmp_path / "rivals.json").write_text('{"network": "small", "space": "paper", "max_dim": 128, "curves": [{}]}')
     assert read_rivals(result, tmp_path) == []
     (tmp_path / "rivals.json").write_text('{"network": "small"')
     with pytest.raises(OutputFolder, match=r"rivals\.json: does not hold runs"):
@@ -110,7 +112,7 @@ def test_a_comparison_says_what_differs(folder, other, capsys):
     assert cli.main(["compare", str(folder), str(other), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     first, second = (json.loads((place / "design.json").read_text()) for place in (folder, other))
-    assert [row["name"] for row in answer["asked"]] == ["space", "objective", "limits"]
+    assert [row["name"] for row in answer["asked"]] == ["space", "objective", "limits", "tilings"]
     network = {row["name"]: row for row in answer["network"]}
     assert network["EDP uJ x cycles"]["ratio"] == pytest.approx(first["edp"] / second["edp"])
     assert (answer["hardware"][0]["first"], answer["hardware"][0]["second"]) == tuple(
