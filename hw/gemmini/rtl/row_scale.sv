@@ -22,10 +22,10 @@ module row_scale
     output logic [DIM*ACC_BITS-1:0]  out_data
 );
   localparam int STAGES = ACC_SCALE_LATENCY;
-  localparam int TAG_BITS = ACC_BANK_BITS + 1;
+  localparam int LABEL_BITS = ACC_BANK_BITS + 1;
 
   logic [STAGES-1:0] valid, move;  // move: the register takes what the one before it has
-  logic [STAGES*TAG_BITS-1:0] tags;
+  logic [STAGES*LABEL_BITS-1:0] tags;
   logic [1:0] full;
   logic [31:0] scale;
   logic [DIM*ACC_BITS-1:0] converted, product, rounded, delayed[2:STAGES-1];
@@ -36,14 +36,14 @@ module row_scale
   end
   assign in_ready = move[0];
   assign out_valid = valid[STAGES-1];
-  assign out_tag = tags[(STAGES-1)*TAG_BITS+:TAG_BITS];
+  assign out_tag = tags[(STAGES-1)*LABEL_BITS+:LABEL_BITS];
   assign out_data = delayed[STAGES-1];
 
   always_ff @(posedge clk) begin
     for (int s = 0; s < STAGES; s++)
       if (move[s]) begin
         valid[s] <= s == 0 ? in_valid : valid[s-1];
-        tags[s*TAG_BITS+:TAG_BITS] <= s == 0 ? in_tag : tags[(s-1)*TAG_BITS+:TAG_BITS];
+        tags[s*LABEL_BITS+:LABEL_BITS] <= s == 0 ? in_tag : tags[(s-1)*LABEL_BITS+:LABEL_BITS];
       end
     if (rst) valid <= '0;
   end
