@@ -56,7 +56,7 @@ def run_yosys(config: GemminiConfig, script: str, outputs: Path) -> None:
     rtl, commands = outputs / "gemmini.sv", outputs / "gemmini.ys"
     rtl.write_text(single_file(config))
     commands.write_text(f"read_verilog -sv {rtl}\nhierarchy -check -top {TOP}\n" + script.replace("{outputs}", str(outputs)))
-    done = subprocess.run([yosys, "-q", "-s", str(commands)], capture_output=True, text=True)
+    done = subprocess.run([yosys, "-q", "-e", "Resizing cell port", "-s", str(commands)], capture_output=True, text=True)
     if done.returncode:
         raise AreaError(f"yosys does not take the RTL: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
 

@@ -29,7 +29,7 @@ def test_verilator_has_nothing_to_say(config: GemminiConfig, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(shutil.which("yosys") is None, reason="no yosys on PATH")
-@pytest.mark.parametrize("config", MACHINES[:2])
+@pytest.mark.parametrize("config", [pytest.param(GemminiConfig(), id="default", marks=pytest.mark.long), *MACHINES[1:2]])
 def test_yosys_elaborates_it(config: GemminiConfig) -> None:
     elaborate(config)
 
