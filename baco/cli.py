@@ -205,6 +205,7 @@ def explore(
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
     starts: Annotated[int | None, typer.Option(help="The most starting points of descent.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="Where descent runs: cpu, cuda, or auto, a GPU for thousands of starting points.")] = "auto",
+    workers: Annotated[str | None, typer.Option(help="Processes that score tiles, or ray for a cluster.", show_default="all cores")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the design and its kernels.", show_default="baco-out/NETWORK")] = None,
     layers: Annotated[str, typer.Option(help="Layers to compile and run: typical, all, none, or names with commas.")] = "typical",
     max_dim: Annotated[int | None, typer.Option(help="Largest side of the array.", show_default=False)] = None,
@@ -263,6 +264,7 @@ def explore(
             latency=latency,
             tilings=tilings,
             device=device,
+            workers=int(workers) if workers and workers.isdecimal() else workers,
             **({} if budget is None else {"budget": budget}),
             **({} if starts is None else {"starts": starts}),
         )

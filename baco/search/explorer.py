@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE, Constants
+from baco.perfmodel.constants import Constants
 from baco.perfmodel.equations import HALOS, LATENCIES
 from baco.perfmodel.errors import InvalidOption
 from baco.perfmodel.exact import PJ_TO_UJ
-from baco.search.allocation import allocate
 from baco.search.baselines import default_machine, known_machines
-from baco.search.candidates import Design, Table, level3_orders, tabulate
-from baco.search.choice import GAP, Combination, Selection
+from baco.search.candidates import Design, Table, level3_orders
+from baco.search.choice import Combination, Selection
+from baco.search.enumeration import GUIDES, all_tiles, enumerate_sides
 from baco.search.errors import InvalidSearch, NoDesign
 from baco.search.goals import PARETO, Goal, Rules
 from baco.search.journal import Journal, key_of
@@ -35,7 +35,8 @@ from baco.search.polish import TOLERANCE, polish
 from baco.search.progress import Event, Progress
 from baco.search.result import ExploreResult, NetworkResult, assess, require_writable
 from baco.search.spaces import Limits, Space, space_named
-from baco.search.tilings import as_searched, check_tilings, count_tiles, tile_sizes
+from baco.search.tilings import as_searched, check_tilings
+from baco.search.workers import ThisProcess, Workers, check_workers, open_workers
 from baco.workloads import Network
 from baco.workloads import network as network_named
 
@@ -47,8 +48,6 @@ LEAST_STEPS = 40
 DEVICES = ("auto", "cpu", "cuda")
 DESCENT_SHARE = 0.5
 """At most this part of the budget goes to descent."""
-GUIDES = 4
-"""Designs of descent around which tiles are looked for when the budget does not reach for all."""
 
 
 @dataclass
@@ -80,6 +79,8 @@ class Search:
     """The most starting points of descent."""
     device: str = "auto"
     """Where descent runs: see :func:`baco.search.descent.device_for`."""
+    workers: Workers = field(default_factory=ThisProcess)
+    """Who scores tiles."""
     journal: Journal = field(default_factory=Journal)
     """Steps that are done, for a search that goes on after it was killed."""
 
@@ -134,6 +135,7 @@ def explore(
     tilings: str | None = None,
     starts: int = STARTS,
     device: str = "auto",
+    workers: int | str | None = None,
 ) -> ExploreResult:
     """Find the hardware of `space` and the mappings of all layers that are best for the whole network within the limits.
 
@@ -142,9 +144,10 @@ def explore(
     for every tile, layers get their part of it by `importance` (dissertation 6.5), or without it the same part each. `tilings`: tiles
     divide their dimension ("exact", the paper space's default), or the last may be smaller ("ragged", the default else). `constants`
     replaces Table 6.3. Descent begins at `starts` points, where half of the budget reaches for them, as one batch on `device`, "cpu" or
-    "cuda": a GPU by default where there is one and the batch is large. With `out`, the design is written into that folder. An interrupt
-    (ctrl-C) ends the search early and returns the best design so far, marked `interrupted`. A search that was interrupted or killed goes
-    on where it was when it is started again with the same options and folder, and gives the same answer.
+    "cuda": a GPU by default where there is one and the batch is large. Tiles are scored by so many `workers`, processes of this machine
+    (all its cores by default), or on a cluster with "ray", which makes no difference to the answer. With `out`, the design is written into
+    that folder. An interrupt (ctrl-C) ends the search early and returns the best design so far, marked `interrupted`. A search that was
+    interrupted or killed goes on where it was when it is started again with the same options and folder, and gives the same answer.
 
     Raises:
         UnknownNetwork, InvalidSearch, InvalidOption: for options that make no sense.
@@ -195,9 +198,11 @@ def explore(
     if out is not None:
         search.journal = Journal(Path(out), key_of(search))
     interrupted = False
+    work = min(budget, all_tiles(search, limits.largest_side) * len(chosen_space.sides(limits)))
     try:
-        _descend(search)
-        _enumerate(search)
+        with open_workers(check_workers(workers), work) as search.workers:
+            _descend(search)
+            enumerate_sides(search)
         if goal.objective == "latency" and search.best:
             search.best = most_frugal(search, search.best)
         _polish(search)
@@ -302,97 +307,6 @@ def _descend(search: Search) -> None:
         torch.set_num_threads(threads)
 
 
-def _enumerate(search: Search) -> None:
-    """Phase 2, the sides that descent liked best first, so that their results rule out others."""
-    liked = {d.side: rank for rank, d in reversed(list(enumerate(search.seen)))}
-    sides = sorted(search.space.sides(search.limits), key=lambda s: (liked.get(s, GUIDES), -s))
-    bounds, whole, scored = [], True, []
-    for position, side in enumerate(sides):
-        floor = _floor(search.network, side, search.rules)
-        if floor >= search.best_value * (1 - GAP) and not search.whole_front:
-            bounds.append(floor)
-            continue
-        left = (search.budget - search.samples) // 2 if position + 1 < len(sides) else search.budget - search.samples
-        if left < len(search.network.layers) * len(level3_orders(search.rules.halo)):
-            whole = False
-            continue
-        lowest, complete = search.journal.step(
-            search,
-            f"side {side}",
-            lambda side=side, left=left, position=position: _enumerate_side(search, side, left, 0.6 + 0.4 * position / len(sides)),
-            side,
-        )
-        whole &= complete
-        bounds.append(lowest * (1 - search.space.bound_slack(side, search.rules.table)))
-        scored.append(side)
-    if scored:
-        tiles = "every tile" if whole else f"tiles near those{', by importance,' if search.importance else ''}"
-        search.method.append(f"{tiles} on sides {', '.join(map(str, scored))} combined by branch and bound")
-    if whole and search.rules.halo == "reload":
-        for least_side, most_side in search.space.gaps(search.limits):
-            name = f"sides {least_side} to {most_side}"
-            bound = search.journal.step(search, name, lambda ends=(least_side, most_side): _bound_between(search, *ends))
-            whole &= bound is not None
-            bounds.append(bound or 0.0)
-    # The orders tried are shown to be enough for halo `reload` only.
-    proved = whole and search.rules.halo == "reload"
-    search.bound = min([*bounds, search.best_value]) if proved else None
-
-
-def _enumerate_side(search: Search, side: int, allowance: int, fraction: float) -> tuple[float, bool]:
-    """A lower bound on what the tiles that were scored can do on this side, and whether those were all."""
-    layers, rules = search.network.layers, search.rules
-    if _all_tiles(search, side) <= allowance:
-        tables, complete = [], True
-        for layer in layers:
-            sizes = tile_sizes(layer.problem, side, rules.tilings)
-            found, scored = tabulate(layer.problem, sizes, side, search.space, search.limits, **rules.model, tilings=rules.tilings)
-            tables.append(found)
-            search.samples += scored
-            search.tell("enumeration", fraction, f"side {side}, {layer.name}")
-    else:
-        units = allocate(search.network, search.seen, side, search.space, search.limits, rules, allowance, even=not search.importance)
-        while True:
-            try:
-                layer, scored = next(units)
-            except StopIteration as end:
-                tables, complete = end.value
-                break
-            search.samples += scored
-            search.tell("enumeration", fraction, f"side {side}, {layers[layer].name}")
-    search.tables[side] = tables
-
-    def improved(selection: Selection) -> None:
-        search.offer(search.design(selection), "enumeration")
-        search.tell("enumeration", fraction, f"side {side}")
-
-    return search.combination(side).best(search.best_value, improved)[1], complete
-
-
-def _bound_between(search: Search, least_side: int, most_side: int) -> float | None:
-    """A lower bound on all arrays of a range of sides; None where the budget does not reach.
-
-    It is the best of a machine that none of them is better than: elements and bandwidth of the largest, area and memories of the least.
-    """
-    floor = _floor(search.network, most_side, search.rules)
-    if floor >= search.best_value * (1 - GAP):
-        return floor
-    if _all_tiles(search, most_side) > search.budget - search.samples:
-        return None
-    tables, rules = [], search.rules
-    for layer in search.network.layers:
-        sizes, memories = tile_sizes(layer.problem, most_side, rules.tilings), {"memory_side": least_side}
-        found, scored = tabulate(
-            layer.problem, sizes, most_side, search.space, search.limits, **rules.model, **memories, tilings=rules.tilings
-        )
-        tables.append(found)
-        search.samples += scored
-        search.tell("bound", 1.0, f"sides {least_side} to {most_side}, {layer.name}")
-    counts = [layer.count for layer in search.network.layers]
-    relaxed = Combination(tables, counts, least_side, search.limits, search.rules.table, search.rules.goal)
-    return relaxed.best(search.best_value)[1] * (1 - search.space.bound_slack(least_side, search.rules.table))
-
-
 def _polish(search: Search) -> None:
     """Phase 3: mappings that cost no more on the chosen hardware and take larger tiles, as far as the budget goes."""
     best = search.best
@@ -413,23 +327,3 @@ def _polish(search: Search) -> None:
         search.best = replace(polished, value=rules.goal.value(energy, cycles), energy=energy, latency=cycles)
         if search.best.value < best.value * (1 - TOLERANCE):
             search.history.append((search.samples, search.best.value, "polish"))
-
-
-def _floor(network: Network, side: int, rules: Rules) -> float:
-    """A lower bound on the objective for any machine of this side: all elements busy, and each tensor crossing DRAM once."""
-    table, energy, cycles = rules.table, 0.0, 0.0
-    for layer in network.layers:
-        p = layer.problem
-        # A dilated filter may leave inputs unread, so those are not counted there.
-        tensors = ("weights", "inputs") if p.dilation == (1, 1) else ("weights",)
-        reads, writes = sum(p.tile_words(tensor, p.sizes) for tensor in tensors), p.tile_words("outputs", p.sizes)
-        energy += layer.count * (p.macs * (table.mac + table.register) + (reads + writes) * table.dram)
-        words = reads + writes if rules.latency == "shared" else max(reads, writes)
-        cycles += layer.count * max(p.macs / side**2, words / DRAM_WORDS_PER_CYCLE)
-    return rules.goal.value(energy, cycles)
-
-
-def _all_tiles(search: Search, side: int) -> int:
-    """How many mappings it takes to score every tile of every layer in every order on arrays of a side."""
-    tiles = sum(count_tiles(layer.problem, side, search.rules.tilings) for layer in search.network.layers)
-    return tiles * len(level3_orders(search.rules.halo))

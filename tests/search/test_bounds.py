@@ -13,7 +13,7 @@ from test_candidates import FULL, PROBLEMS, SIDE, mappings
 from baco.perfmodel import EnergyTable, Machine, evaluate
 from baco.search.candidates import tabulate
 from baco.search.choice import Combination
-from baco.search.explorer import _floor
+from baco.search.enumeration import floor_of_side
 from baco.search.goals import UNITS, Goal, Rules
 from baco.search.spaces import GemminiSpace, Limits, PaperSpace
 from baco.workloads import Layer, Network
@@ -78,14 +78,14 @@ def test_no_mapping_goes_below_the_floor_of_its_side(data, objective, halo, late
     side = data.draw(st.sampled_from((SIDE, 2 * SIDE, 16 * SIDE)))
     rules = Rules(Goal(objective), halo, latency)
     cost = evaluate(problem, mapping, Machine(side, 1e-6, 1e-6), halo=halo, latency=latency)
-    floor = _floor(Network("one", (Layer(problem, 3),)), side, rules)
+    floor = floor_of_side(Network("one", (Layer(problem, 3),)), side, rules)
     assert floor <= rules.goal.value(3 * cost.energy_pj, 3 * cost.cycles) * (1 + 1e-9)
 
 
 def test_floors_fall_as_arrays_grow():
     network = Network("all", tuple(Layer(p, n) for p, n in zip(PROBLEMS, COUNTS, strict=True)))
     for objective in UNITS:
-        floors = [_floor(network, side, Rules(Goal(objective))) for side in (1, 2, 4, 8, 16, 32, 64, 128)]
+        floors = [floor_of_side(network, side, Rules(Goal(objective))) for side in (1, 2, 4, 8, 16, 32, 64, 128)]
         assert all(a >= b > 0 for a, b in itertools.pairwise(floors))
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from small import NETWORK
 
-from baco.search import explore, explorer
+from baco.search import enumeration, explore
 from baco.search.journal import PROGRESS_FILE, Journal
 from baco.workloads import Network
 
@@ -61,7 +61,7 @@ def test_what_was_done_is_not_done_again(expected, tmp_path, monkeypatch):
     killed_at("front", 1, tmp_path)
     assert (tmp_path / PROGRESS_FILE).exists()
     for name in ("_enumerate_side", "_bound_between"):
-        monkeypatch.setattr(explorer, name, lambda *_: pytest.fail("a finished side was enumerated again"))
+        monkeypatch.setattr(enumeration, name, lambda *_: pytest.fail("a finished side was enumerated again"))
     monkeypatch.setattr("baco.search.descent.losses", lambda *_: pytest.fail("descent was done again"))
     assert answer(explore(PAIR, **OPTIONS, out=tmp_path)) == expected
 
