@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baco import __version__, running
+from baco import __version__, collecting, running
 from baco.errors import BacoError
 from baco.reporting import INTERRUPTED, reporting
 
@@ -329,6 +329,7 @@ def compare(
 
 
 running.register(app)
+collecting.register(app)
 
 if __name__ == "__main__":
     sys.exit(main())

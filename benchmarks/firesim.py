@@ -264,6 +264,7 @@ def main() -> int:
     left = sorted(set(runs) - set(results), key=lambda run: (run[1] != rows[run[0]].side, runs.index(run)))
     for number, side in [] if arguments.report else left:
         results[number, side] = line = measure(rows[number], side)
+        RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(f"row {number} on {side} x {side}: {line['cycles']:,} cycles, measured {rows[number].cycles:,}", flush=True)

@@ -38,7 +38,7 @@ from baco.workload import (
 )
 
 if TYPE_CHECKING:
-    from baco.sim import RunResult
+    from baco.sim import Limits, RunResult
 
 PARAMETERS = (
     Parameter("inputs", "buffer", "int8"),
@@ -64,14 +64,17 @@ class CompiledMapping:
     def asm(self) -> dict[str, str | bytes]:
         return self.compiled.asm
 
-    def run(self, inputs: np.ndarray, weights: np.ndarray, backend: str = "functional") -> tuple[np.ndarray, RunResult]:
+    def run(
+        self, inputs: np.ndarray, weights: np.ndarray, backend: str = "functional", limits: Limits | None = None
+    ) -> tuple[np.ndarray, RunResult]:
         """Run the layer; see the module's description for the layouts. Returns the int8 outputs and what the machine counted."""
         from baco import sim
 
         p = self.problem
         outputs = np.zeros((p.N, p.P, p.Q, p.K), np.int8)
         partial = np.zeros(outputs.size if _spills(self.mapping) else 1, np.int32)
-        result = sim.run(self.program, self.compiled.config, [inputs, weights, outputs, partial], backend=backend)
+        arguments = [inputs, weights, outputs, partial]
+        result = sim.run(self.program, self.compiled.config, arguments, backend=backend, limits=limits or sim.Limits())
         return outputs, result
 
 
