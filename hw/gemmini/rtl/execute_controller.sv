@@ -263,13 +263,14 @@ module execute_controller
   operate_t operate, operate_now;
   logic pending0, pending1;  // completions of the last operation
   rs_id_t pending0_id, pending1_id;
-  logic needs_third, choose_preload, choose_both, choose_compute, choose_flush, operating, all_rows_requested;
+  logic needs_third, may_choose, choose_preload, choose_both, choose_compute, choose_flush, operating, all_rows_requested;
 
   assign needs_third = HAZARDS || a_turns || b_turns;
   assign configure = state == WAITING && here0 && config0 && !results_under_way && !pending0 && !pending1 && !(new_dataflow && due_valid);
-  assign choose_preload = state == WAITING && here0 && preload0 && here1 && !hazard_preload;
-  assign choose_both = state == WAITING && here0 && compute0 && here1 && preload1 && (!needs_third || (here2 && !hazard_both));
-  assign choose_compute = state == WAITING && here0 && compute0 && !choose_both;
+  assign may_choose = state == WAITING && here0 && !(DIM < MIN_ROWS && (pending0 || pending1));  // one completion a cycle
+  assign choose_preload = may_choose && preload0 && here1 && !hazard_preload;
+  assign choose_both = may_choose && compute0 && here1 && preload1 && (!needs_third || (here2 && !hazard_both));
+  assign choose_compute = may_choose && compute0 && !choose_both;
   assign choose_flush = state == WAITING && results_under_way && (os || (here0 && config0)) && !choose_preload && !(here0 && compute0);
 
   always_comb begin
@@ -304,7 +305,7 @@ module execute_controller
     last = rows - 1'b1;
   end
 
-  logic [ROWS_BITS-1:0] a_count, b_count, d_count, a_next, b_next, d_next, d_from_end;
+  logic [ROWS_BITS-1:0] a_count, b_count, d_count, a_next, b_next, d_next, a_sent, b_sent, d_sent, d_from_end;
   logic a_started, b_started, d_started;
   local_row_t a_offset, a_row, b_row, d_row;
   logic [OPERAND_BANK_BITS-1:0] a_bank, b_bank, d_bank;
@@ -330,9 +331,12 @@ module execute_controller
   assign ab_share = a_live && b_live && share_bank(a_acc, b_acc, a_bank, b_bank) && a_started == b_started && a_count == b_count;
   assign ad_share = a_live && d_live && share_bank(a_acc, d_acc, a_bank, d_bank) && a_started == d_started && a_count == d_count;
   assign bd_share = b_live && d_live && share_bank(b_acc, d_acc, b_bank, d_bank) && b_started == d_started && b_count == d_count;
-  assign a_may = !(a_started && (a_count == b_next || a_count == d_next));
-  assign b_may = !(b_started && (b_count == a_next || b_count == d_next)) && !ab_share;
-  assign d_may = !(d_started && (d_count == a_next || d_count == b_next)) && !ad_share && !bd_share;
+  assign a_sent = a_started && a_count == '0 ? rows : a_count;
+  assign b_sent = b_started && b_count == '0 ? rows : b_count;
+  assign d_sent = d_started && d_count == '0 ? rows : d_count;
+  assign a_may = !(a_sent == b_sent + 1'b1 || a_sent == d_sent + 1'b1);
+  assign b_may = !(b_sent == a_sent + 1'b1 || b_sent == d_sent + 1'b1) && !ab_share;
+  assign d_may = !(d_sent == a_sent + 1'b1 || d_sent == b_sent + 1'b1) && !ad_share && !bd_share;
 
   // Rows and columns outside the operand are zeros and are not read
   assign a_read = a_may && a_live && a_count < ROWS_BITS'(a_rows) && a_cols != '0;

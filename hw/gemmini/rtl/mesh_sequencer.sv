@@ -76,13 +76,23 @@ module mesh_sequencer
 
   assign row_enters = busy && ((a_here && b_here && d_here) || flushing);
   assign last_row = row_enters && row == rows - 1'b1;
-  assign req_ready = (!busy || last_row) && !tags_full && !row_counts_full;
+  assign req_ready = (!busy || last_row) && !tags_full && !row_counts_full && !pause;
   assign a_ready = !a_here || row_enters || req_ready;
   assign b_ready = !b_here || row_enters || req_ready;
   assign d_ready = !d_here || row_enters || req_ready;
 
   logic take;
   assign take = req_valid && req_ready;
+
+  // In an array smaller than MIN_ROWS, operations keep apart: results for the same rows must not follow each other any closer.
+  logic pause;
+  if (DIM < MIN_ROWS) begin : small_array
+    logic [MIN_ROWS-DIM-1:0] since;
+    assign pause = last_row || since != '0;
+    always_ff @(posedge clk) since <= rst ? '0 : (MIN_ROWS - DIM)'({since, last_row});
+  end else begin : no_pause
+    assign pause = 1'b0;
+  end
 
   always_ff @(posedge clk) begin
     if (take) begin
