@@ -73,7 +73,9 @@ class Row:
 
     @property
     def tiles(self) -> int:
-        return math.prod(-(-self.problem.sizes[d] // self.tile[d]) for d in DIMENSIONS)
+        """Loop instructions; a product's tiles are whole blocks."""
+        least = self.side if self.kind == "product" else 1
+        return math.prod(-(-size // (-(-self.tile[d] // least) * least)) for d, size in self.problem.sizes.items())
 
     @property
     def config(self) -> GemminiConfig:

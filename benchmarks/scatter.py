@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
 
 from baco.search.charts import Series, chart
 
@@ -30,7 +31,7 @@ def scatter(groups: Sequence[tuple[str, Sequence[tuple[float, float, str]]]], x_
     drawn = chart([Series("equal", equal, len(series), line=True), *series], x_name, y_name, label, height=360)
     colours = "\n".join(f".c{i} {{ fill: {COLOURS[i % len(COLOURS)]}; }}" for i in range(len(series)))
     legend = "\n".join(
-        f'<circle class="mark c{i}" cx="62" cy="{24 + 14 * i}" r="4.5"/><text x="70" y="{28 + 14 * i}">{s.name}</text>'
+        f'<circle class="mark c{i}" cx="62" cy="{24 + 14 * i}" r="4.5"/><text x="70" y="{28 + 14 * i}">{escape(s.name)}</text>'
         for i, s in enumerate(series)
     )
     head, _, rest = drawn.partition("\n")

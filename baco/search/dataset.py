@@ -329,7 +329,9 @@ def _measured(left: Sequence[Task], config: GemminiConfig, options: Options) -> 
         return
     if options.backend == "verilator":
         from baco.sim import rtl_build
+        from baco.sim.rtl import MemoryModel
 
+        MemoryModel.parse(knobs.memory_model.value, config)  # one sentence now, instead of one in every line
         rtl_build.build(config)  # once, before many processes ask for it
     jobs = min(options.jobs or os.cpu_count() or 1, len(left))
     if jobs == 1:
