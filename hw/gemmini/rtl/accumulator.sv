@@ -1,9 +1,10 @@
 // The accumulator: ACC_BANKS banks of int32 rows, with a read and a write port each.
 //
 // Timing (UARCH 5.2): a write passes two registers and is in the memory ACC_LATENCY cycles after its acceptance. One that accumulates reads
-// the old row in the cycle of its acceptance; the sum is made in the next. Reads are answered the cycle after. A read is refused while an accumulating write is presented to the bank, while a write to its row is in the registers, and while
+// the old row in the cycle of its acceptance; the sum is made in the next. So does one with parts of elements (of int32 rows at odd DRAM
+// addresses, split between two Gets), which keeps the other parts. Reads are answered the cycle after. A read is refused while an accumulating write is presented to the bank, while a write to its row is in the registers, and while
 // the row read before waits. The execute controller's writes are always taken. Those of loads and zeros wait for them, and, if they
-// accumulate, for writes to their row. A row that accumulates a part of an element (one split between two Gets) adds that part.
+// accumulate, for writes to their row.
 
 module accumulator
   import gemmini_config_pkg::*;
@@ -83,6 +84,19 @@ module accumulator
   assign acc_row_ex_scale = out_scale[acc_row_bank*32+:32];
   assign acc_row_ex_act = out_act[acc_row_bank*3+:3];
 
+  // Elements that a loaded row has, and whether it has parts of some
+  logic [DIM-1:0] dma_elements;
+  logic dma_partial;
+  always_comb begin
+    dma_elements = '0;
+    dma_partial = 1'b0;
+    if (dma_acc_write_valid)
+      for (int i = 0; i < DIM; i++) begin
+        dma_elements[i] = dma_acc_write_mask[i*4+:4] != '0;
+        if (dma_elements[i] && dma_acc_write_mask[i*4+:4] != '1) dma_partial = 1'b1;
+      end
+  end
+
   generate
     for (genvar b = 0; b < ACC_BANKS; b++) begin : g_bank
       logic [DIM*ACC_BITS-1:0] mem[0:ACC_BANK_ROWS-1];
@@ -100,16 +114,17 @@ module accumulator
       // The write of this cycle
       logic write, presented_accumulate, accumulate, collides;
       logic [ACC_ROW_BITS-1:0] write_row;
-      logic first_valid, first_accumulate, second_valid;
+      logic first_valid, first_accumulate, first_partial, second_valid;
       logic [ACC_ROW_BITS-1:0] first_row, second_row;
       logic [DIM*ACC_BITS-1:0] first_data, second_data, old;
-      logic [4*DIM-1:0] first_mask, second_mask;
+      logic [4*DIM-1:0] first_bytes;  // of elements that are there in part
+      logic [DIM-1:0] first_mask, second_mask;
       always_comb begin
         write_row = ex_acc_write_row[b*ACC_ROW_BITS+:ACC_ROW_BITS];
         accumulate = ex_acc_write_accumulate[b];
         if (!ex_acc_write_valid[b]) begin
           write_row = dma_here ? dma_row[ACC_ROW_BITS-1:0] : zero_row[ACC_ROW_BITS-1:0];
-          accumulate = dma_here ? dma_acc_write_accumulate : zero_acc_write_accumulate;
+          accumulate = dma_here ? dma_acc_write_accumulate || dma_partial : zero_acc_write_accumulate;
         end
       end
       assign presented_accumulate = (ex_acc_write_valid[b] || dma_here || zero_here) && accumulate;
@@ -138,8 +153,9 @@ module accumulator
       always_ff @(posedge clk) begin
         if (read || (write && accumulate)) old <= mem[port_row];
       end
-      for (genvar i = 0; i < 4 * DIM; i++) begin : g_byte
-        always_ff @(posedge clk) if (second_valid && second_mask[i]) mem[second_row][i*8+:8] <= second_data[i*8+:8];
+      for (genvar i = 0; i < DIM; i++) begin : g_element
+        always_ff @(posedge clk)
+          if (second_valid && second_mask[i]) mem[second_row][i*ACC_BITS+:ACC_BITS] <= second_data[i*ACC_BITS+:ACC_BITS];
       end
       always_ff @(posedge clk) begin
         if (read) begin
@@ -158,30 +174,36 @@ module accumulator
         end
       end
 
-      // The write pipe. What accumulates takes whole elements, with zeros for the bytes that are not there.
+      // The write pipe. Bytes that are not there are zero, so that a part of an element can be added.
       always_ff @(posedge clk) begin
         first_valid  <= write;
         second_valid <= first_valid;
         if (write) begin
           first_row <= write_row;
           first_accumulate <= accumulate;
+          first_partial <= 1'b0;
           if (ex_acc_write_valid[b]) begin
             first_data <= ex_acc_write_data[b*DIM*ACC_BITS+:DIM*ACC_BITS];
-            for (int i = 0; i < DIM; i++) first_mask[i*4+:4] <= {4{ex_acc_write_mask[b*DIM+i]}};
+            first_mask <= ex_acc_write_mask[b*DIM+:DIM];
           end else if (dma_here) begin
-            for (int i = 0; i < 4 * DIM; i++) first_data[i*8+:8] <= dma_acc_write_mask[i] ? dma_acc_write_data[i*8+:8] : 8'd0;
-            for (int i = 0; i < DIM; i++)
-              first_mask[i*4+:4] <= accumulate ? {4{dma_acc_write_mask[i*4+:4] != '0}} : dma_acc_write_mask[i*4+:4];
+            first_partial <= dma_partial && !dma_acc_write_accumulate;
+            first_bytes <= dma_acc_write_mask;
+            first_mask <= dma_elements;
+            first_data <= dma_acc_write_data;
+            if (dma_partial)
+              for (int i = 0; i < 4 * DIM; i++) first_data[i*8+:8] <= dma_acc_write_mask[i] ? dma_acc_write_data[i*8+:8] : 8'd0;
           end else begin
             first_data <= '0;
-            for (int i = 0; i < DIM; i++) first_mask[i*4+:4] <= {4{zero_acc_write_mask[i]}};
+            first_mask <= zero_acc_write_mask;
           end
         end
         if (first_valid) begin
           second_row  <= first_row;
           second_mask <= first_mask;
           second_data <= first_data;
-          if (first_accumulate)
+          if (first_partial)
+            for (int i = 0; i < 4 * DIM; i++) second_data[i*8+:8] <= first_bytes[i] ? first_data[i*8+:8] : old[i*8+:8];
+          else if (first_accumulate)
             for (int i = 0; i < DIM; i++)
               second_data[i*ACC_BITS+:ACC_BITS] <= first_data[i*ACC_BITS+:ACC_BITS] + old[i*ACC_BITS+:ACC_BITS];
         end
