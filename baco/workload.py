@@ -102,7 +102,7 @@ class Problem:
 
     @property
     def pixel_steps(self) -> tuple[int, int]:
-        """The strides as far as reading goes: with a single tap the pixels between two outputs are never touched, and count as not there."""
+        """The strides as far as reading goes: with a single tap the pixels between two outputs are never read, and count as not there."""
         return 1 if self.R == 1 else self.stride[0], 1 if self.S == 1 else self.stride[1]
 
     @property

@@ -56,12 +56,10 @@ def enumerate_sides(search: Search) -> None:
     if scored:
         tiles = "every tile" if whole else f"tiles near those{', by importance,' if search.importance else ''}"
         search.method.append(f"{tiles} on sides {', '.join(map(str, scored))} combined by branch and bound")
-    if whole and search.rules.halo == "reload":
+    if whole:
         between, whole = _bounds_between(search)
         bounds += between
-    # The orders tried are shown to be enough for halo `reload` only.
-    proved = whole and search.rules.halo == "reload"
-    search.bound = min([*bounds, search.best_value]) if proved else None
+    search.bound = min([*bounds, search.best_value]) if whole else None
 
 
 def _enumerate_side(search: Search, side: int, allowance: int, fraction: float) -> tuple[float, bool]:
@@ -101,7 +99,7 @@ def _tabulated(search: Search, side: int, memory_side: int | None = None) -> Ite
 
 
 def _tabulate(problem: Problem, side: int, space: Space, limits: Limits, rules: Rules, memory_side: int | None) -> tuple[Table, int]:
-    sizes = tile_sizes(problem, side, rules.tilings)
+    sizes = tile_sizes(problem, side, rules.tilings, any_width=space.any_width)
     return tabulate(problem, sizes, side, space, limits, **rules.model, tilings=rules.tilings, memory_side=memory_side)
 
 
@@ -164,5 +162,5 @@ def floor_of_side(network: Network, side: int, rules: Rules) -> float:
 
 def all_tiles(search: Search, side: int) -> int:
     """How many mappings it takes to score every tile of every layer in every order on arrays of a side."""
-    tiles = sum(count_tiles(layer.problem, side, search.rules.tilings) for layer in search.network.layers)
+    tiles = sum(count_tiles(layer.problem, side, search.rules.tilings, search.space.any_width) for layer in search.network.layers)
     return tiles * len(level3_orders(search.rules.halo))

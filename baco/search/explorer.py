@@ -32,7 +32,7 @@ from baco.search.goals import PARETO, Goal, Rules
 from baco.search.journal import Journal, key_of
 from baco.search.pareto import front, most_frugal
 from baco.search.polish import TOLERANCE, polish
-from baco.search.progress import Event, Progress
+from baco.search.progress import RESUMED, Event, Progress
 from baco.search.result import ExploreResult, NetworkResult, assess, require_writable
 from baco.search.spaces import Limits, Space, space_named
 from baco.search.tilings import as_searched, check_tilings
@@ -40,7 +40,7 @@ from baco.search.workers import ThisProcess, Workers, check_workers, open_worker
 from baco.workloads import Network
 from baco.workloads import network as network_named
 
-DEFAULT_BUDGET = 5_000_000
+DEFAULT_BUDGET = 50_000_000
 STARTS = 24
 STEPS = 225
 LEAST_STEPS = 40
@@ -197,6 +197,8 @@ def explore(
     search.importance, search.starts, search.device = importance, starts, device
     if out is not None:
         search.journal = Journal(Path(out), key_of(search))
+        if search.journal.reached:
+            search.tell(RESUMED, 0.0, search.journal.reached)
     interrupted = False
     work = min(budget, all_tiles(search, limits.largest_side) * len(chosen_space.sides(limits)))
     try:

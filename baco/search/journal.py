@@ -73,6 +73,14 @@ class Journal:
             self.arrays = {name: stored[name] for name in stored.files if name != "journal"}
         self.steps, self.earlier = text["steps"], text["seconds"]
 
+    @property
+    def reached(self) -> str:
+        """How far the runs before this one came, in words; empty if there is nothing to go on from."""
+        if not self.steps:
+            return ""
+        name, last = list(self.steps.items())[-1]
+        return f"{name}, {last['state']['samples']:,} mappings in {self.earlier:.0f} s"
+
     def step(self, search: Search, name: str, work: Callable[[], Any], side: int | None = None) -> Any:
         """Do `work` and return its answer, which must be JSON; or return what it answered in an earlier run, the search as it was after it.
 

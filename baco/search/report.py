@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from baco.perfmodel.exact import PJ_TO_UJ
-from baco.search.progress import Event, Progress
+from baco.search.progress import RESUMED, Event, Progress
 from baco.search.realise import Realised
 from baco.search.result import ExploreResult, NetworkResult
 
@@ -41,6 +41,9 @@ def live(console: Console | None = None) -> Iterator[Progress]:
         task = bar.add_task("starting", total=1.0, samples=0, best="-", detail="", objective="EDP")
 
         def show(event: Event) -> None:
+            if event.phase == RESUMED:
+                _say_resumed(console, event)
+                return
             bar.update(
                 task,
                 completed=event.fraction,
@@ -54,10 +57,17 @@ def live(console: Console | None = None) -> Iterator[Progress]:
         yield show
 
 
+def _say_resumed(console: Console, event: Event) -> None:
+    console.print(f"goes on where an earlier run was stopped: after {event.detail}", soft_wrap=True, highlight=False)
+
+
 def _logger(console: Console) -> Progress:
     last: list[tuple[str, str]] = []
 
     def log(event: Event) -> None:
+        if event.phase == RESUMED:
+            _say_resumed(console, event)
+            return
         entry = (event.phase, _short(event.best))
         if event.best is None or (last and entry == last[-1]):
             return

@@ -120,6 +120,8 @@ class Space:
     """Whether a tile takes whole rows of the side's width, however few of their words it fills."""
     tilings = RAGGED
     """The tiles that are searched unless something else is asked for."""
+    any_width = False
+    """Whether ragged channels are tried in blocks narrower than the array, on behalf of smaller arrays that :meth:`sides` leaves out."""
 
     def sides(self, limits: Limits) -> list[int]:
         raise NotImplementedError
@@ -196,6 +198,7 @@ class PaperSpace(Space):
 
     name = "paper"
     tilings = EXACT
+    any_width = True
 
     def sides(self, limits: Limits) -> list[int]:
         """The largest only, where no limit speaks for a smaller one: it costs no energy and holds every mapping of a smaller one."""

@@ -13,12 +13,17 @@ in any figure:
   makes m of them, so it needs the least room. A 1x1 filter of stride 1 sees pixels in a row, so that all three dimensions are one.
 - Channels. A larger part of a tile across the array takes fewer blocks and rows, and no figure grows with it: so the largest divisor for
   a tile that divides. With b blocks and m tiles of them, ceil(b / m) blocks are the smallest tile that makes m.
+
+Where arrays of many sides are judged by the largest of them, as in the paper space, blocks of any width up to its side are tried: of each
+number of blocks the narrowest. Then no ragged mapping of channels is left out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 
 from baco.search.errors import InvalidSearch
 from baco.workload import Problem
@@ -36,8 +41,13 @@ def check_tilings(name: str) -> str:
 
 def divisors(n: int) -> list[int]:
     """All divisors of `n`, ascending."""
-    small = [i for i in range(1, int(n**0.5) + 1) if n % i == 0]
-    return sorted({*small, *(n // i for i in small)})
+    return list(_divisors(n))
+
+
+@cache
+def _divisors(n: int) -> tuple[int, ...]:
+    small = [i for i in range(1, math.isqrt(n) + 1) if n % i == 0]
+    return tuple(sorted({*small, *(n // i for i in small)}))
 
 
 def shares(n: int) -> list[int]:
@@ -54,19 +64,36 @@ def block(n: int, side: int) -> int:
     return -(-n // -(-n // side))
 
 
-def tile_sizes(problem: Problem, side: int, tilings: str, columns: int | None = None) -> dict[str, list[int]]:
-    """The tile sizes of each dimension to look at on an array of `side` rows and as many columns, unless `columns` says otherwise."""
-    return {d: sizes_of(d, n, columns if columns and d == "K" else side, tilings) for d, n in problem.sizes.items()}
+def tile_sizes(problem: Problem, side: int, tilings: str, columns: int | None = None, any_width: bool = False) -> dict[str, list[int]]:
+    """The tile sizes of each dimension to look at on an array of `side` rows and as many columns, unless `columns` says otherwise; with
+    `any_width`, also for blocks of channels that are narrower than the array."""
+    return {d: sizes_of(d, n, columns if columns and d == "K" else side, tilings, any_width) for d, n in problem.sizes.items()}
 
 
-def sizes_of(dim: str, n: int, side: int, tilings: str) -> list[int]:
+def sizes_of(dim: str, n: int, side: int, tilings: str, any_width: bool = False) -> list[int]:
     """The tile sizes of one dimension of size `n`."""
     if tilings == EXACT or dim in "RS":
         return divisors(n)
     if dim in "PQN":
         return shares(n)
-    across = block(n, side)
-    return sorted({*divisors(n), *(min(n, across * blocks) for blocks in shares(-(-n // across)))})
+    widths = [w for w in shares(n) if w <= side] if any_width else [block(n, side)]
+    ragged = {min(n, across * blocks) for across in widths for blocks in shares(-(-n // across))}
+    return undominated_tiles({*divisors(n), *ragged}, n, side) if any_width else sorted({*divisors(n), *ragged})
+
+
+def undominated_tiles(tiles: Iterable[int], n: int, side: int) -> list[int]:
+    """Those tiles of `n` channels, ascending, to which no smaller one is as good: as many tiles, no more blocks in all or in a tile."""
+    kept: list[int] = []
+    before: tuple[int, list[tuple[int, int]]] = (0, [])
+    for tile in sorted(tiles):
+        across = spatial(tile, side, n, RAGGED)
+        blocks, trips = (-(-n // across), -(-tile // across)), -(-n // tile)
+        if trips != before[0]:  # a smaller tile makes more tiles: only those of equal number compare
+            before = (trips, [])
+        if not any(all(a <= b for a, b in zip(other, blocks, strict=True)) for other in before[1]):
+            kept.append(tile)
+            before[1].append(blocks)
+    return kept
 
 
 def spatial(tile: int, side: int, size: int = 0, tilings: str = EXACT) -> int:
@@ -90,6 +117,6 @@ def _flat(layer: Layer) -> Layer:
     return Layer(replace(p, P=p.N * p.P * p.Q, Q=1, N=1, dilation=(1, 1)), layer.count, layer.kind)
 
 
-def count_tiles(problem: Problem, side: int, tilings: str) -> int:
+def count_tiles(problem: Problem, side: int, tilings: str, any_width: bool = False) -> int:
     """How many tiles there are to look at."""
-    return math.prod(len(sizes) for sizes in tile_sizes(problem, side, tilings).values())
+    return math.prod(len(sizes) for sizes in tile_sizes(problem, side, tilings, any_width=any_width).values())

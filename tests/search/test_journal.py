@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from small import NETWORK
 
-from baco.search import enumeration, explore
+from baco.search import enumeration, explore, report
 from baco.search.journal import PROGRESS_FILE, Journal
 from baco.workloads import Network
 
@@ -47,12 +50,15 @@ def expected():
     return answer(explore(PAIR, **OPTIONS))
 
 
-@pytest.mark.parametrize(("phase", "times"), [("descent", 90), ("enumeration", 12)])
-def test_a_search_goes_on_with_the_same_answer(phase, times, expected, tmp_path):
+@pytest.mark.parametrize(("phase", "times", "stopped"), [("descent", 90, r"descent \d+"), ("enumeration", 12, r"(side|sides) .+")])
+def test_a_search_goes_on_with_the_same_answer(phase, times, stopped, expected, tmp_path):
     killed_at(phase, times, tmp_path)
-    samples = []
-    resumed = explore(PAIR, **OPTIONS, out=tmp_path, progress=lambda event: samples.append(event.samples))
+    told = io.StringIO()
+    with report.live(Console(file=told, width=200)) as progress:
+        resumed = explore(PAIR, **OPTIONS, out=tmp_path, progress=progress)
     assert answer(resumed) == expected
+    first = told.getvalue().splitlines()[0]
+    assert re.fullmatch(rf"goes on where an earlier run was stopped: after {stopped}, [\d,]+ mappings in \d+ s", first)
     assert json.loads((tmp_path / "design.json").read_text())["edp"] == expected["edp"]
     assert not (tmp_path / PROGRESS_FILE).exists()  # nothing is left to go on from
 

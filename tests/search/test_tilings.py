@@ -40,12 +40,14 @@ def test_blocks_are_as_few_as_can_be_and_no_wider_than_that_takes(n, side):
     assert width == 1 or -(-n // (width - 1)) > blocks
 
 
-def channel_splits(n: int, side: int) -> list[tuple[int, int, int]]:
+def channel_splits(n: int, side: int, any_width: bool) -> list[tuple[int, int, int]]:
     """(across the array, in a tile, tiles): every way of the ragged space to cut channels, from its definition."""
     exact = [(s, t // s, n // t) for t in divisors(n) for s in divisors(t) if s <= side]
-    width = min(range(1, side + 1), key=lambda w: (-(-n // w), w))
-    blocks = -(-n // width)
-    return exact + [(width, q, -(-blocks // q)) for q in range(1, blocks + 1)]
+    narrowest = min(range(1, side + 1), key=lambda w: (-(-n // w), w))
+    for width in range(1, min(n, side) + 1) if any_width else [narrowest]:
+        blocks = -(-n // width)
+        exact += [(width, q, -(-blocks // q)) for q in range(1, blocks + 1)]
+    return exact
 
 
 def mapping_of(splits: dict[str, tuple[int, int, int]], order: str, level1: str = "KCRSNPQ") -> Mapping:
@@ -56,12 +58,12 @@ def mapping_of(splits: dict[str, tuple[int, int, int]], order: str, level1: str 
 
 
 @st.composite
-def ragged_mappings(draw, problem: Problem) -> Mapping:
+def ragged_mappings(draw, problem: Problem, any_width: bool) -> Mapping:
     """Any mapping of the ragged space, loops in any order."""
     splits = {}
     for d, n in problem.sizes.items():
         if d in "CK":
-            splits[d] = draw(st.sampled_from(channel_splits(n, SIDE)))
+            splits[d] = draw(st.sampled_from(channel_splits(n, SIDE, any_width)))
         elif d in "RS":
             tile = draw(st.sampled_from(divisors(n)))
             splits[d] = (1, tile, n // tile)
@@ -84,7 +86,8 @@ def needs(space, problem: Problem, mapping: Mapping, side: int) -> tuple[float, 
 @pytest.fixture(scope="module", params=[GemminiSpace(), PaperSpace()], ids=lambda s: s.name)
 def tables(request):
     space = request.param
-    return space, [tabulate(p, tile_sizes(p, SIDE, RAGGED), SIDE, space, Limits(), tilings=RAGGED)[0] for p in PROBLEMS]
+    sizes = [tile_sizes(p, SIDE, RAGGED, any_width=space.any_width) for p in PROBLEMS]
+    return space, [tabulate(p, s, SIDE, space, Limits(), tilings=RAGGED)[0] for p, s in zip(PROBLEMS, sizes, strict=True)]
 
 
 @settings(max_examples=300, deadline=None)
@@ -93,7 +96,7 @@ def test_no_mapping_of_the_ragged_space_beats_the_table(tables, data):
     space, found = tables
     which = data.draw(st.sampled_from(range(len(PROBLEMS))))
     problem, table = PROBLEMS[which], found[which]
-    mapping = data.draw(ragged_mappings(problem))
+    mapping = data.draw(ragged_mappings(problem, space.any_width))
     assert mapping.violations(problem) == []
     accumulator_kib, scratchpad_kib = needs(space, problem, mapping, SIDE)
     cost = evaluate(problem, mapping, Machine(SIDE, scratchpad_kib, accumulator_kib))
@@ -124,7 +127,7 @@ def test_the_bound_holds_for_every_mapping_of_a_small_layer(space, problem):
     for side in [n for n in (1, 2, 3, 4) if n in (2, 4) or space.name == "paper"]:
         splits = {d: [(t, 1, -(-n // t)) for t in range(1, n + 1)] for d, n in problem.sizes.items() if d in "PQN"}
         splits |= {d: [(1, t, n // t) for t in divisors(n)] for d, n in problem.sizes.items() if d in "RS"}
-        splits |= {d: channel_splits(problem.sizes[d], side) for d in "CK"}
+        splits |= {d: channel_splits(problem.sizes[d], side, space.any_width) for d in "CK"}
         for chosen in itertools.product(*(splits[d] for d in DIMENSIONS)):
             by_dim = dict(zip(DIMENSIONS, chosen, strict=True))
             loops = [d for d in DIMENSIONS if by_dim[d][2] > 1]
