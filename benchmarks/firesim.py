@@ -1,6 +1,7 @@
 """Cycles of our RTL beside those of Gemmini on an FPGA (FireSim): rows of the training table of DOSA's artifact, rebuilt and run.
 
     python benchmarks/firesim.py --data firesim_gemmini_train.csv                   # run what has not been run, then print and draw
+    python benchmarks/firesim.py --data firesim_gemmini_train.csv --bus-bits 64     # the same on a narrower memory port
     python benchmarks/firesim.py --data firesim_gemmini_train.csv --report          # print and draw only
 
 The table is not part of this project; without it the program says so and ends. What we measured is in results/firesim.jsonl, one line a
@@ -34,6 +35,7 @@ RESULTS = HERE / "results" / "firesim.jsonl"
 PICTURE = HERE.parent / "docs" / "firesim.svg"
 
 LARGEST_SIDE, SMALLEST_SIDE = 16, 4
+BUS_BITS = GemminiConfig().dma_bus_bits
 MOST_CYCLES = 5_000_000
 """Rows that took longer are left out: they would take minutes each."""
 CHOSEN = {
@@ -166,21 +168,26 @@ def play(rtl: Rtl, layer: LibraryLayer, kind: str) -> dict[str, object]:
     }
 
 
-def measure(row: Row, side: int) -> dict[str, object]:
+def measure(row: Row, side: int, bus_bits: int) -> dict[str, object]:
     """Run a row on an array of a side."""
-    config = GemminiConfig(dim=side)
+    config = GemminiConfig(dim=side, dma_bus_bits=bus_bits)
     layer = layer_of(row, config)
     started = time.monotonic()
     counted = play(Rtl(config, layer.memory, BASE, MemoryModel.cached(config)), layer, row.kind)
-    return {"row": row.number, "side": side, "tiles": row.tiles, **counted, "seconds": round(time.monotonic() - started, 1)}
+    return {
+        "row": row.number,
+        "side": side,
+        "bus_bits": bus_bits,
+        "tiles": row.tiles,
+        **counted,
+        "seconds": round(time.monotonic() - started, 1),
+    }
 
 
-def kept() -> dict[tuple[int, int], dict]:
-    """What has been measured, by row and side."""
-    if not RESULTS.exists():
-        return {}
-    found = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    return {(line["row"], line["side"]): line for line in found}
+def kept(bus_bits: int) -> dict[tuple[int, int], dict]:
+    """What has been measured with a memory port of that width, by row and side."""
+    found = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    return {(line["row"], line["side"]): line for line in found if line["bus_bits"] == bus_bits}
 
 
 def spearman(xs: Sequence[float], ys: Sequence[float]) -> float:
@@ -250,6 +257,7 @@ def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("BACO_FIRESIM"), help="firesim_gemmini_train.csv of DOSA's artifact")
+    parser.add_argument("--bus-bits", type=int, default=BUS_BITS, help="width of the memory port; the rule's is %(default)s")
     parser.add_argument("--report", action="store_true", help="run nothing")
     arguments = parser.parse_args()
     if arguments.data is None or not Path(arguments.data).exists():
@@ -261,17 +269,18 @@ def main() -> int:
     for reason in sorted(set(reasons), key=lambda r: -reasons.count(r)):
         print(f"{reasons.count(reason):5} {reason or 'to choose from'}")
     chosen = choose(row for row, reason in zip(rows, reasons, strict=True) if not reason)
-    results = kept()
+    results = kept(arguments.bus_bits)
     runs = [(row.number, side) for row in sorted(chosen, key=lambda r: r.cycles) for side in (row.side, LARGEST_SIDE)]
     left = sorted(set(runs) - set(results), key=lambda run: (run[1] != rows[run[0]].side, runs.index(run)))
     for number, side in [] if arguments.report else left:
-        results[number, side] = line = measure(rows[number], side)
+        results[number, side] = line = measure(rows[number], side, arguments.bus_bits)
         RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(f"row {number} on {side} x {side}: {line['cycles']:,} cycles, measured {rows[number].cycles:,}", flush=True)
     print(report(chosen, results))
-    draw(chosen, results)
+    if arguments.bus_bits == BUS_BITS:
+        draw(chosen, results)
     return 0
 
 

@@ -22,6 +22,7 @@ from baco import knobs
 from baco.hardware import GemminiConfig
 from baco.search.baselines import default_machine
 from baco.search.dataset import OK, Options, Task, measure
+from baco.sim.rtl import MemoryModel
 from baco.toolchain import atomic_write
 from baco.workloads import network
 
@@ -30,6 +31,7 @@ RESULTS = HERE / "results" / "resnet50_model.jsonl"
 PICTURE = HERE.parent / "docs" / "resnet50_model.svg"
 FORMS = ("primitive", "loops")
 NETWORK = "resnet50"
+LINE_BYTES = MemoryModel().line_bytes
 
 
 def tasks() -> list[Task]:
@@ -50,28 +52,25 @@ def kept() -> dict[str, dict]:
 
 
 def table(lines: list[dict]) -> str:
-    """The table of docs/dataset.md: a line a layer, and the sums over the network."""
+    """The table of docs/dataset.md, a line a layer. What has two figures has them for primitive and for loop instructions; lines are those
+    of the cache that come from DRAM, which gives one in `line_cycles` of the memory model."""
     by_layer: dict[str, dict[str, dict]] = {}
     for line in lines:
         by_layer.setdefault(line["layer"], {})[line["instructions"]] = line
-    rows = ["| layer | count | predicted | bound by | primitive | loops | ratio | ratio | waits most for (primitive; loops) |"]
+    rows = ["| layer | count | predicted | bound by | primitive | loops | ratio | ratio | bytes a read | lines, B/cycle |"]
     rows.append("|---" * (rows[0].count("|") - 1) + "|")
     for name, forms in by_layer.items():
         first = next(iter(forms.values()))
         predicted = first["predicted_cycles"]
-        done = [forms.get(form) for form in FORMS]
-        cycles = [line["device"] if line and line["status"] == OK else None for line in done]
-        cells = ["-" if c is None else f"{c:,}" for c in cycles] + ["-" if c is None else f"{c / predicted:.2f}" for c in cycles]
-        why = "; ".join("-" if line is None or line["status"] != OK else most_waited(line) for line in done)
-        rows.append(f"| {name} | {first['count']} | {predicted:,} | {first['predicted_bound']} | {' | '.join(cells)} | {why} |")
+        done = [line if (line := forms.get(form)) and line["status"] == OK else None for form in FORMS]
+        cells = ["-" if line is None else f"{line['device']:,}" for line in done]
+        cells += ["-" if line is None else f"{line['device'] / predicted:.2f}" for line in done]
+        reads = "; ".join("-" if line is None else f"{line['bytes_read'] / line['reads']:.0f}" for line in done)
+        lines_read = "; ".join("-" if line is None else f"{LINE_BYTES * line['cache_misses'] / line['device']:.1f}" for line in done)
+        rows.append(
+            f"| {name} | {first['count']} | {predicted:,} | {first['predicted_bound']} | {' | '.join(cells)} | {reads} | {lines_read} |"
+        )
     return "\n".join(rows)
-
-
-def most_waited(line: dict) -> str:
-    """What a queue waited for longest, as a share of the device's cycles."""
-    waits = [(cycles, f"{queue}: {reason}") for queue, reasons in json.loads(line["stalls"]).items() for reason, cycles in reasons.items()]
-    cycles, what = max(waits, default=(0, "nothing"))
-    return f"{what} {100 * cycles / line['device']:.0f} %"
 
 
 def summary(lines: list[dict]) -> str:

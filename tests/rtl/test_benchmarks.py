@@ -8,6 +8,7 @@ from dataclasses import replace
 import firesim
 import numpy as np
 import pytest
+import resnet50_model
 from scatter import scatter
 
 from baco.sim.accelerator import Accelerator
@@ -94,3 +95,13 @@ def test_a_picture_stands_by_itself():
     assert picture.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert "a &amp; b" in picture
     assert picture.count("<circle") == 2  # the point and its legend
+
+
+def test_the_summary_of_predicted_and_measured():
+    line = {"layer": "a", "count": 2, "instructions": "loops", "status": "ok", "predicted_cycles": 100, "predicted_bound": "dram"}
+    line |= {"device": 200, "whole": 300, "bytes_read": 320, "reads": 10, "cache_misses": 5}
+    lines = [line, line | {"layer": "b", "count": 1, "device": 800}, line | {"layer": "c", "status": "cannot"}]
+    said = resnet50_model.summary(lines)
+    assert "loops: 2 layers, measured / predicted 4.00 (geometric mean), 2.00 to 8.00; mean error of the prediction 69 %" in said
+    assert "the 3 layers of the network: 300 cycles predicted, 1,200 measured on the device, 900 whole" in said
+    assert "| a | 2 | 100 | dram | - | 200 | - | 2.00 | -; 32 | -; 1.6 |" in resnet50_model.table(lines)
