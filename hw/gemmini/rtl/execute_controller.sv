@@ -77,9 +77,22 @@ module execute_controller
     COMPUTE
   } operate_t;
 
+  // Bank and row there of an address. Scratchpad banks have a power of two of rows, accumulator banks need not.
+  localparam bit ACC_SLICES = (ACC_BANK_ROWS & (ACC_BANK_ROWS - 1)) == 0;
+
   function automatic logic [OPERAND_BANK_BITS-1:0] bank_of(input logic acc, input local_row_t row);
-    bank_of = acc ? OPERAND_BANK_BITS'(row >> ACC_ROW_BITS) & OPERAND_BANK_BITS'(ACC_BANKS - 1)
-        : OPERAND_BANK_BITS'(row >> SPAD_ROW_BITS) & OPERAND_BANK_BITS'(SPAD_BANKS - 1);
+    bank_of = OPERAND_BANK_BITS'(row >> SPAD_ROW_BITS) & OPERAND_BANK_BITS'(SPAD_BANKS - 1);
+    if (acc && ACC_SLICES) bank_of = OPERAND_BANK_BITS'(row >> ACC_ROW_BITS) & OPERAND_BANK_BITS'(ACC_BANKS - 1);
+    else if (acc) begin
+      bank_of = '0;
+      for (int i = 1; i < ACC_BANKS; i++) if (row >= LOCAL_ROW_BITS'(i * ACC_BANK_ROWS)) bank_of = OPERAND_BANK_BITS'(i);
+    end
+  endfunction
+
+  function automatic logic [ACC_ROW_BITS-1:0] acc_row(input local_row_t row);
+    acc_row = row[ACC_ROW_BITS-1:0];
+    if (!ACC_SLICES)
+      for (int i = 1; i < ACC_BANKS; i++) if (row >= LOCAL_ROW_BITS'(i * ACC_BANK_ROWS)) acc_row = ACC_ROW_BITS'(row - LOCAL_ROW_BITS'(i * ACC_BANK_ROWS));
   endfunction
 
   // Two operands that cannot be read in the same cycle; the accumulator has one way to the array for all its banks.
@@ -239,13 +252,25 @@ module execute_controller
   logic [TAGS*TAG_BITS-1:0] tags;
   logic results_under_way, hazard_preload, hazard_both;
 
-  logic [TAGS-1:0] is_d0, is_a1, is_bd1, is_a2, is_bd2;  // same start as an operand of the first, second or third command
+  // Those whose request the array has not taken yet: not more than the queue on the way to it has room for
+  localparam UNSENT = MESH_CONTROL_QUEUE / 2 + 1;
+  localparam CHECKED = TAGS + UNSENT;
+  logic [UNSENT-1:0] unsent_real;
+  logic [UNSENT*(LOCAL_ROW_BITS+1)-1:0] unsent;  // acc, start; the oldest lowest
+  logic [CHECKED-1:0] checked_real;
+  logic [CHECKED*(LOCAL_ROW_BITS+1)-1:0] checked;
+  logic [CHECKED-1:0] is_d0, is_a1, is_bd1, is_a2, is_bd2;  // same start as an operand of the first, second or third command
 
-  for (genvar t = 0; t < TAGS; t++) begin : result_under_way
+  assign checked_real = {unsent_real, tags_real};
+  assign checked[TAGS*(LOCAL_ROW_BITS+1)+:UNSENT*(LOCAL_ROW_BITS+1)] = unsent;
+  for (genvar t = 0; t < TAGS; t++) begin : taken
+    assign checked[t*(LOCAL_ROW_BITS+1)+:LOCAL_ROW_BITS+1] = {tags[t*TAG_BITS+TAG_ACC_BIT], tags[t*TAG_BITS+TAG_START_LSB+:LOCAL_ROW_BITS]};
+  end
+
+  for (genvar t = 0; t < CHECKED; t++) begin : result_under_way
     logic acc;
     local_row_t start;
-    assign acc = tags[t*TAG_BITS+TAG_ACC_BIT];
-    assign start = tags[t*TAG_BITS+TAG_START_LSB+:LOCAL_ROW_BITS];
+    assign {acc, start} = checked[t*(LOCAL_ROW_BITS+1)+:LOCAL_ROW_BITS+1];
     assign is_d0[t] = acc == local_is_acc(rs1s[head][31:0]) && start == local_row(rs1s[head][31:0]);
     assign is_a1[t] = acc == local_is_acc(rs1s[head1][31:0]) && start == local_row(rs1s[head1][31:0]);
     assign is_bd1[t] = acc == local_is_acc(rs2s[head1][31:0]) && start == local_row(rs2s[head1][31:0]);
@@ -254,8 +279,8 @@ module execute_controller
   end
 
   assign results_under_way = tags_real != '0;
-  assign hazard_preload = HAZARDS && (tags_real & (is_d0 | is_a1 | is_bd1)) != '0;
-  assign hazard_both = HAZARDS && (tags_real & (is_a1 | is_a2 | is_bd2)) != '0;
+  assign hazard_preload = HAZARDS && (checked_real & (is_d0 | is_a1 | is_bd1)) != '0;
+  assign hazard_both = HAZARDS && (checked_real & (is_a1 | is_a2 | is_bd2)) != '0;
 
   // ---- Choice -----------------------------------------------------------------------------------------------------------------
 
@@ -372,17 +397,17 @@ module execute_controller
       if (d_read && d_acc && d_bank == OPERAND_BANK_BITS'(i)) begin
         d_refused = !ex_acc_read_ready[i];
         ex_acc_read_valid[i] = control_ready;
-        ex_acc_read_row[i*ACC_ROW_BITS+:ACC_ROW_BITS] = d_row[ACC_ROW_BITS-1:0];
+        ex_acc_read_row[i*ACC_ROW_BITS+:ACC_ROW_BITS] = acc_row(d_row);
       end
       if (b_read && b_acc && b_bank == OPERAND_BANK_BITS'(i)) begin
         b_refused = !ex_acc_read_ready[i];
         ex_acc_read_valid[i] = control_ready;
-        ex_acc_read_row[i*ACC_ROW_BITS+:ACC_ROW_BITS] = b_row[ACC_ROW_BITS-1:0];
+        ex_acc_read_row[i*ACC_ROW_BITS+:ACC_ROW_BITS] = acc_row(b_row);
       end
       if (a_read && a_acc && a_bank == OPERAND_BANK_BITS'(i)) begin
         a_refused = !ex_acc_read_ready[i];
         ex_acc_read_valid[i] = control_ready;
-        ex_acc_read_row[i*ACC_ROW_BITS+:ACC_ROW_BITS] = a_row[ACC_ROW_BITS-1:0];
+        ex_acc_read_row[i*ACC_ROW_BITS+:ACC_ROW_BITS] = acc_row(a_row);
       end
     end
   end
@@ -509,6 +534,27 @@ module execute_controller
       .count()
   );
   /* verilator lint_on PINCONNECTEMPTY */
+
+  logic asks, sends;  // the first row of an operation with a result
+  assign asks = operating && control_ready && first_asked && (a_fire || b_fire || d_fire) && asked.tag_real;
+  assign sends = go && first_due && (a_due.fire || b_due.fire || d_due.fire) && due.tag_real;
+  logic [UNSENT-1:0] left_real, left_free, next_real;
+  logic [UNSENT*(LOCAL_ROW_BITS+1)-1:0] next_unsent;
+  assign left_real = sends ? unsent_real >> 1 : unsent_real;
+  assign left_free = ~left_real & {left_real[UNSENT-2:0], 1'b1};  // the first free place
+  always_comb begin
+    next_real = left_real;
+    next_unsent = sends ? unsent >> (LOCAL_ROW_BITS + 1) : unsent;
+    if (asks) begin
+      next_real = left_real | left_free;
+      for (int i = 0; i < UNSENT; i++)
+        if (left_free[i]) next_unsent[i*(LOCAL_ROW_BITS+1)+:LOCAL_ROW_BITS+1] = {asked_tag.acc, asked_tag.start};
+    end
+  end
+  always_ff @(posedge clk) begin
+    unsent_real <= rst ? '0 : next_real;
+    unsent <= next_unsent;
+  end
 
   // A row goes when everything that was read for it is here and the array takes it.
   logic a_here, b_here, d_here, a_ready, b_ready, d_ready;
@@ -647,7 +693,7 @@ module execute_controller
   assign ex_spad_write_row = {SPAD_BANKS{result_at[SPAD_ROW_BITS-1:0]}};
   assign ex_spad_write_data = {SPAD_BANKS{narrow_row}};
   assign ex_spad_write_mask = {SPAD_BANKS{result_mask}};
-  assign ex_acc_write_row = {ACC_BANKS{result_at[ACC_ROW_BITS-1:0]}};
+  assign ex_acc_write_row = {ACC_BANKS{acc_row(result_at)}};
   assign ex_acc_write_data = {ACC_BANKS{result_row}};
   assign ex_acc_write_mask = {ACC_BANKS{result_mask}};
   assign ex_acc_write_accumulate = {ACC_BANKS{result.accumulate}};
