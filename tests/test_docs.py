@@ -21,7 +21,7 @@ def generator(name: str):
         sys.path.remove(str(DOCS))
 
 
-@pytest.mark.parametrize("name", ["generate_environment", "generate_language", "generate_passes", "generate_strict"])
+@pytest.mark.parametrize("name", ["generate_environment", "generate_language", "generate_passes", "generate_results", "generate_strict"])
 def test_pages_are_up_to_date(name: str) -> None:
     module = generator(name)
     assert module.PAGE.read_text() == module.page(), f"{module.PAGE.name} is not what docs/{name}.py makes; run `make docs`"
