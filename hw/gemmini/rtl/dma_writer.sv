@@ -1,7 +1,7 @@
 // Collects the blocks of a row, or the maximum over a pooling window, and writes it with Puts.
 //
-// Timing (UARCH 4.3): a block that is not the last of its row takes 1 cycle. After the last one the writer sends a beat a cycle, from the next
-// cycle on, of Puts chosen as the reader's Gets are, and takes the next block in the cycle of the last beat. A Put's first beat needs
+// Timing (UARCH 4.3): a block that is not the last of its row takes 1 cycle. After the last one the writer sends a beat a cycle, from the
+// next cycle on, of Puts chosen as the reader's Gets are, and takes the next block in the cycle of the last beat. A Put's first beat needs
 // one of MAX_IN_FLIGHT numbers, which is free again the cycle after its acknowledgement. Two registers (where the generator looks up its
 // TLB) follow: 2 cycles from a beat to `put_*`.
 
@@ -70,7 +70,7 @@ module dma_writer
   assign address = dram + 64'(sent);
   assign request = best_request(MAX_SIZE'(address), total - sent);
   assign put_line = address >> request.size << request.size;
-  assign beat_valid = writing && (in_put || id_free);
+  assign beat_valid = writing && id_free;  // any beat: the generator holds a Put that took the last number back until one is free again
   assign beat_fire = beat_valid && beat_ready;
   assign turn = dram[BUS_BYTES_BITS-1:0];
   always_comb begin
