@@ -143,11 +143,12 @@ def explore(
     it, a front of designs none of which beats another in both. `budget` is the largest number of mappings to score; where that is too few
     for every tile, layers get their part of it by `importance` (dissertation 6.5), or without it the same part each. `tilings`: tiles
     divide their dimension ("exact", the paper space's default), or the last may be smaller ("ragged", the default else). `constants`
-    replaces Table 6.3. Descent begins at `starts` points, where half of the budget reaches for them, as one batch on `device`, "cpu" or
-    "cuda": a GPU by default where there is one and the batch is large. Tiles are scored by so many `workers`, processes of this machine
-    (all its cores by default), or on a cluster with "ray", which makes no difference to the answer. With `out`, the design is written into
-    that folder. An interrupt (ctrl-C) ends the search early and returns the best design so far, marked `interrupted`. A search that was
-    interrupted or killed goes on where it was when it is started again with the same options and folder, and gives the same answer.
+    replaces Table 6.3. Descent begins at `starts` points, where half of the budget reaches for them (0: there is no descent), as one batch
+    on `device`, "cpu" or "cuda": a GPU by default where there is one and the batch is large. Tiles are scored by so many `workers`,
+    processes of this machine (all its cores by default), or on a cluster with "ray", which makes no difference to the answer. With `out`,
+    the design is written into that folder. An interrupt (ctrl-C) ends the search early and returns the best design so far, marked
+    `interrupted`. A search that was interrupted or killed goes on where it was when it is started again with the same options and folder,
+    and gives the same answer.
 
     Raises:
         UnknownNetwork, InvalidSearch, InvalidOption: for options that make no sense.
@@ -185,8 +186,8 @@ def explore(
     least = len(table.layers) * len(level3_orders(halo))
     if budget < least:
         raise InvalidSearch("budget", f"must be at least {least}, one mapping of each of {len(table.layers)} layers, but is {budget}.")
-    if starts < 1:
-        raise InvalidSearch("starts", f"must be at least 1, but is {starts}.")
+    if starts < 0:
+        raise InvalidSearch("starts", f"must be at least 0, but is {starts}.")
     if device not in DEVICES:
         raise InvalidSearch("device", f"must be one of {', '.join(DEVICES)}, but is {device!r}.")
     if out is not None:
@@ -264,6 +265,8 @@ def _mapped(search: Search, found: Design, label: str) -> NetworkResult:
 
 def _descend(search: Search) -> None:
     """Phase 1. Takes fewer steps, then fewer starting points, where the budget does not reach."""
+    if not search.starts:
+        return
     import torch
 
     from baco.search.descent import ROUND_EVERY, descend, device_for, exact_designs, rounds, start

@@ -10,9 +10,9 @@ from small import NETWORK
 from baco.perfmodel.differentiable import Factors
 from baco.search import InvalidSearch, explore
 from baco.search.descent import descend, device_for, exact_designs, nearest, rounded, start
-from baco.search.goals import RULES
-from baco.search.spaces import Limits, space_named
-from baco.search.tilings import divisors, spatial
+from baco.search.goals import RULES, Rules
+from baco.search.spaces import GemminiSpace, Limits, PaperSpace, space_named
+from baco.search.tilings import EXACT, RAGGED, divisors, spatial
 from baco.workload import DIMENSIONS
 
 SPACE, LIMITS = space_named("paper"), Limits(max_dim=12)
@@ -50,6 +50,19 @@ def test_the_number_of_starting_points_and_the_device_are_options():
     many = explore(NETWORK, space="paper", budget=40_000, starts=100, device="cpu")
     assert "descent from 27 starting points" in many.method  # 20,000 samples, at least 40 steps of 18 mappings each
     assert device_for("auto", 24, 24) == "cpu" and device_for("cpu", 10_000, 24) == "cpu"
-    for options in ({"starts": 0}, {"device": "tpu"}, *([] if torch.cuda.is_available() else [{"device": "cuda"}])):
+    none = explore(NETWORK, space="paper", budget=40_000, starts=0)
+    assert "descent" not in none.method and none.edp == pytest.approx(many.edp)
+    for options in ({"starts": -1}, {"device": "tpu"}, *([] if torch.cuda.is_available() else [{"device": "cuda"}])):
         with pytest.raises(InvalidSearch, match=next(iter(options))):
             explore(NETWORK, **options)
+
+
+@pytest.mark.parametrize(("space", "tilings"), [(PaperSpace(), EXACT), (GemminiSpace(), RAGGED)], ids=["paper", "gemmini"])
+def test_points_beyond_the_limits_get_smaller_tiles_until_they_hold(space, tilings):
+    limits = Limits(max_area_mm2=0.1, max_dim=8)
+    whole, sides = start(NETWORK, space, limits, 8, 0, tilings)
+    designs = exact_designs(NETWORK, whole, sides, space, limits, Rules(tilings=tilings))
+    assert len(designs) == 8
+    for design in designs:
+        assert space.machine(design.side, design.accumulator_kib, design.scratchpad_kib).area_mm2() <= 0.1
+        assert all(c.mapping(n.problem).violations(n.problem) == [] for c, n in zip(design.choices, NETWORK.layers, strict=True))

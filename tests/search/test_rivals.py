@@ -105,11 +105,20 @@ def test_dosa_descends_from_all_starts_at_once_as_from_each_alone(monkeypatch):
     together, alone = (Harness(TINY, space_named("paper"), budget=10_000, seed=1) for _ in range(2))
     starts = dosa.draw_starts(together, starts=5, steps=60)
     assert len(starts) == 5
-    dosa._descend(together, starts)
+    dosa._descend([(together, start) for start in starts])
     for start in starts:
-        dosa._descend(alone, [start])
+        dosa._descend([(alone, start)])
     assert together.history == alone.history and together.best == alone.best
     assert len(together.history) > 1
+
+
+def test_dosa_searches_several_networks_at_once_as_each_alone():
+    networks = [dataclasses.replace(NETWORK, layers=NETWORK.layers[i : i + 1]) for i in (0, 3, 5)]
+    together, alone = ([Harness(network, space_named("gemmini"), 150, seed=2) for network in networks] for _ in range(2))
+    dosa.search_all(together, starts=2, steps=40)
+    for harness in alone:
+        dosa.search(harness, starts=2, steps=40)
+    assert [h.history for h in together] == [h.history for h in alone] and [h.samples for h in together] == [h.samples for h in alone]
 
 
 @pytest.mark.parametrize("limits", [Limits(max_dim=16), Limits(max_area_mm2=0.05)])

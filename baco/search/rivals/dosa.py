@@ -22,6 +22,7 @@ starts descend as one batch, which changes no number: each has its own loss, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,11 +75,16 @@ class Start:
 
 def search(harness: Harness, starts: int = STARTS, steps: int = STEPS) -> None:
     """Run the published number of starts and steps, or as far as the samples reach; then more starts until they are used up."""
+    search_all([harness], starts, steps)
+
+
+def search_all(harnesses: Sequence[Harness], starts: int = STARTS, steps: int = STEPS) -> None:
+    """The same for several networks of as many layers, in one space and within the same limits: all their starts are one batch."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # tensors of some hundred numbers: more threads only wait for each other
     try:
-        while harness.left >= len(harness.layers):
-            _descend(harness, draw_starts(harness, starts, steps))
+        while unused := [harness for harness in harnesses if harness.left >= len(harness.layers)]:
+            _descend([(harness, start) for harness in unused for start in draw_starts(harness, starts, steps)])
     finally:
         torch.set_num_threads(threads)
 
@@ -200,29 +206,42 @@ def _offer(harness: Harness, point: Point, at: int) -> None:
     harness.offer(point.figures[point.orders, np.arange(len(choices))], point.side, choices, at)
 
 
-def _descend(harness: Harness, starts: list[Start]) -> None:
-    """Descend from all of them together, and offer their rounded points in the order of their samples."""
-    shape = model.shapes_of([layer.problem for layer in harness.network.layers])
-    counts = torch.from_numpy(harness.counts)
-    largest = torch.tensor([*(float(shape.size[d].max()) for d in DIMENSIONS), LARGEST_SIDE, LARGEST_SIDE], dtype=torch.float64)
-    points = [start.point for start in starts]
-    rounded_points = [(start.drawn_at, start.point) for start in starts]
+def _descend(runs: list[tuple[Harness, Start]]) -> None:
+    """Descend from all starts together, each of its own search, and offer their rounded points there in the order of their samples."""
+    harness = runs[0][0]
+    shape, largest = _shapes([run for run, _ in runs])
+    counts = torch.from_numpy(np.stack([run.counts for run, _ in runs]))
+    points = [start.point for _, start in runs]
+    found = [(start.drawn_at, run, start.point) for run, start in runs]
     variables = (torch.from_numpy(np.stack([p.factors for p in points])) / largest).requires_grad_()
     optimiser = torch.optim.Adam([variables], lr=LEARNING_RATES.get(harness.network.name, OTHER_LEARNING_RATE))
     orders = torch.from_numpy(np.stack([p.orders for p in points]))
-    for step in range(1, max(max(start.roundings, default=0) for start in starts) + 1):
+    for step in range(1, max(max(start.roundings, default=0) for _, start in runs) + 1):
         optimiser.zero_grad()
         _losses(harness, shape, counts, variables * largest, orders).sum().backward()
         optimiser.step()
-        for i, start in enumerate(starts):
+        for i, (run, start) in enumerate(runs):
             if step in start.roundings:
-                points[i] = _round(harness, (variables[i].detach() * largest).numpy(), points[i].orders)
-                rounded_points.append((start.roundings[step], points[i]))
+                points[i] = _round(run, (variables[i].detach() * largest[i]).numpy(), points[i].orders)
+                found.append((start.roundings[step], run, points[i]))
                 orders[i] = torch.from_numpy(points[i].orders)
                 with torch.no_grad():
-                    variables[i].copy_(torch.from_numpy(points[i].factors) / largest)
-    for at, point in sorted(rounded_points, key=lambda entry: entry[0]):
-        _offer(harness, point, at)
+                    variables[i].copy_(torch.from_numpy(points[i].factors) / largest[i])
+    for at, run, point in sorted(found, key=lambda entry: entry[0]):
+        _offer(run, point, at)
+
+
+def _shapes(harnesses: list[Harness]) -> tuple[Shape, Tensor]:
+    """The layers of each search, figures (searches, layers), and what their factors are divided by, (searches, 1, WHOLE)."""
+    shapes = [model.shapes_of([layer.problem for layer in harness.network.layers]) for harness in harnesses]
+
+    size = {d: torch.stack([s.size[d] for s in shapes]) for d in DIMENSIONS}
+    (rows, columns), (down, across) = (
+        [torch.stack([getattr(s, name)[axis] for s in shapes]) for axis in (0, 1)] for name in ("stride", "dilation")
+    )
+    sides = torch.full((len(shapes), 2), float(LARGEST_SIDE), dtype=torch.float64)
+    largest = torch.cat([torch.stack([size[d].amax(dim=1) for d in DIMENSIONS], dim=1), sides], dim=1)
+    return Shape(size, (rows, columns), (down, across)), largest[:, None]
 
 
 def _round(harness: Harness, factors: NDArray[np.float64], orders: NDArray[np.int64]) -> Point:
@@ -236,7 +255,7 @@ def _round(harness: Harness, factors: NDArray[np.float64], orders: NDArray[np.in
 
 
 def _losses(harness: Harness, shape: Shape, counts: Tensor, factors: Tensor, orders: Tensor) -> Tensor:
-    """(starts,): the loss at factors (starts, layers, WHOLE) with the orders (starts, layers)."""
+    """(starts,): the loss at factors (starts, layers, WHOLE) with the orders (starts, layers); so are all figures of the layers."""
     sizes = torch.stack([shape.size[d] for d in DIMENSIONS], dim=-1)
     tile = factors[..., : len(DIMENSIONS)].unbind(-1)
     s_c, s_k = factors[..., -2], factors[..., -1]
