@@ -4,7 +4,8 @@
     python benchmarks/resnet50_model.py --report     # print and draw only
 
 Each distinct layer runs in the mapping of least EDP by the model, in primitive instructions and in loop instructions where those can do it.
-Results are in results/resnet50_model.jsonl, one line a run; the picture is docs/resnet50_model.svg.
+Results are in results/resnet50_model.jsonl, one line a run; the picture is docs/resnet50_model.svg. It also shows random mappings, from
+results/resnet50_random.csv, which `baco dataset` wrote (the command is in docs/dataset.md).
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from scatter import scatter
 from baco import knobs
 from baco.hardware import GemminiConfig
 from baco.search.baselines import default_machine
-from baco.search.dataset import OK, Options, Task, measure
+from baco.search.dataset import OK, Options, Task, measure, read_table
 from baco.sim.rtl import MemoryModel
 from baco.toolchain import atomic_write
 from baco.workloads import network
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "resnet50_model.jsonl"
+RANDOM = HERE / "results" / "resnet50_random.csv"
 PICTURE = HERE.parent / "docs" / "resnet50_model.svg"
 FORMS = ("primitive", "loops")
 NETWORK = "resnet50"
@@ -73,6 +75,11 @@ def table(lines: list[dict]) -> str:
     return "\n".join(rows)
 
 
+def geometric_mean(values: list[float]) -> float:
+    """The geometric mean."""
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
 def summary(lines: list[dict]) -> str:
     """Mean error and ratio of each form, and the network's sums."""
     said = []
@@ -83,18 +90,24 @@ def summary(lines: list[dict]) -> str:
         ratios = [line["device"] / line["predicted_cycles"] for line in chosen]
         error = sum(abs(1 - 1 / r) for r in ratios) / len(ratios)
         sums = [sum(line[name] * line["count"] for line in chosen) for name in ("predicted_cycles", "device", "whole")]
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        mean = geometric_mean(ratios)
         said.append(
             f"{form}: {len(chosen)} layers, measured / predicted {mean:.2f} (geometric mean), {min(ratios):.2f} to {max(ratios):.2f}; "
             f"mean error of the prediction {100 * error:.0f} %; the {sum(line['count'] for line in chosen)} layers of the network: "
             f"{sums[0]:,} cycles predicted, {sums[1]:,} measured on the device, {sums[2]:,} whole"
         )
+    quickest: dict[str, dict] = {}
+    for line in lines:
+        if line["status"] == OK and line["device"] < quickest.get(line["layer"], {"device": math.inf})["device"]:
+            quickest[line["layer"]] = line
+    layers, cycles = (sum(n) for n in zip(*((line["count"], line["count"] * line["device"]) for line in quickest.values()), strict=True))
+    said.append(f"each layer in its quicker form: {cycles:,} cycles on the device for {layers} layers")
     return "\n".join(said)
 
 
 def point(line: dict) -> tuple[float, float, str]:
     """Where a line lies in the picture, and its title."""
-    return line["predicted_cycles"], line["device"], f"{line['layer']}: {line['mapping']}"
+    return float(line["predicted_cycles"]), float(line["device"]), f"{line['layer']}: {line['mapping']}"
 
 
 def main() -> int:
@@ -116,8 +129,14 @@ def main() -> int:
     print(table(lines))
     print(summary(lines))
     groups = [
-        (f"{form} instructions", [point(line) for line in lines if line["instructions"] == form and line["status"] == OK]) for form in FORMS
+        (f"{form.removesuffix('s')} instructions", [point(line) for line in lines if line["instructions"] == form and line["status"] == OK])
+        for form in FORMS
     ]
+    drawn_at_random = [line for line in read_table(RANDOM) if line["status"] == OK] if RANDOM.exists() else []
+    if drawn_at_random:
+        ratios = [int(line["device"]) / int(line["predicted_cycles"]) for line in drawn_at_random]
+        print(f"random mappings: {len(ratios)}, measured / predicted {geometric_mean(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+    groups.insert(0, ("random mappings", [point(line) for line in drawn_at_random]))
     drawn = [group for group in groups if group[1]]
     if drawn:
         atomic_write(PICTURE, scatter(drawn, "predicted cycles", "measured cycles", "predicted and measured cycles of ResNet-50's layers"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -25,15 +25,14 @@ def scatter(groups: Sequence[tuple[str, Sequence[tuple[float, float, str]]]], x_
         for i, (name, points) in enumerate(groups)
     ]
     values = [v for s in series for point in s.points for v in point]
-    steps = 200  # the chart draws lines as steps: so small that they look straight
-    low, high = math.log10(min(values)), math.log10(max(values))
-    equal = tuple((10 ** (low + (high - low) * i / steps),) * 2 for i in range(steps + 1))
+    equal = ((min(values),) * 2, (max(values),) * 2)
     drawn = chart([Series("equal", equal, len(series), line=True), *series], x_name, y_name, label, height=360)
     colours = "\n".join(f".c{i} {{ fill: {COLOURS[i % len(COLOURS)]}; }}" for i in range(len(series)))
     legend = "\n".join(
         f'<circle class="mark c{i}" cx="62" cy="{24 + 14 * i}" r="4.5"/><text x="70" y="{28 + 14 * i}">{escape(s.name)}</text>'
         for i, s in enumerate(series)
     )
+    drawn = re.sub(r"M([\d.]+) ([\d.]+)H([\d.]+)V([\d.]+)", r"M\1 \2L\3 \4", drawn)  # charts draw lines as steps
     head, _, rest = drawn.partition("\n")
     head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" width="640" ')
     return f"{head}\n{STYLE}{colours}\n</style>\n{rest.removesuffix('</svg>')}{legend}\n</svg>\n"

@@ -104,4 +104,5 @@ def test_the_summary_of_predicted_and_measured():
     said = resnet50_model.summary(lines)
     assert "loops: 2 layers, measured / predicted 4.00 (geometric mean), 2.00 to 8.00; mean error of the prediction 69 %" in said
     assert "the 3 layers of the network: 300 cycles predicted, 1,200 measured on the device, 900 whole" in said
+    assert "each layer in its quicker form: 1,200 cycles on the device for 3 layers" in said
     assert "| a | 2 | 100 | dram | - | 200 | - | 2.00 | -; 32 | -; 1.6 |" in resnet50_model.table(lines)
