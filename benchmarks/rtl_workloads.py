@@ -149,15 +149,16 @@ def run_workload(workload: Workload, memory: str) -> Measured:
 
 
 def equal_loops(row: LoopRow, count: int) -> tuple[list[Command], list[Command]]:
-    """The configuration of a product, and `count` equal loops."""
+    """The configuration of a product, and `count` equal loops. Rows in DRAM start at multiples of the largest request."""
     dim = CONFIG.dim
     i, j, k = row.sizes
     a, b, d, c = (BASE + 0x10_0000 * n for n in range(4))
-    loads = (k * dim, j * dim, 0)
+    line = CONFIG.dma_max_bytes
+    loads = (-(-k * dim // line) * line, -(-j * dim // line) * line, 0)
     fields = {"block_stride": dim, "pixel_repeats": 1, "scale": float_bits(1.0)}
     commands = [
         encode("config_ex", dataflow=1, a_stride=1, c_stride=1),
-        encode("config_st", dram_stride=j * dim, acc_scale=float_bits(1.0)),
+        encode("config_st", dram_stride=loads[1], acc_scale=float_bits(1.0)),
     ]
     commands += [encode("config_ld", load_id=n, dram_stride=stride, **fields) for n, stride in enumerate(loads)]
     loop = [
