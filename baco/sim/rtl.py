@@ -50,6 +50,7 @@ class MemoryModel:
     """How long memory takes. `flat`: every access the same. Otherwise a cache before one DRAM channel (GEMMINI_UARCH.md section 10.2).
 
     Cycles; from a Get's acceptance to its first beat, and from a Put's last beat to its acknowledge (the cached ones: from its first).
+    One beat a cycle comes back; data goes before acknowledges.
     """
 
     flat: bool = False

@@ -52,7 +52,7 @@ bool Memory::take(uint64_t cycle, const Request &request, const uint8_t *bytes, 
         unsigned beats = request.bytes > beat_bytes ? request.bytes / beat_bytes : 1;
         counts.gets++;
         counts.get_beats += beats;
-        waiting.push({timing->answer(request, cycle, cycle, counts), number++, false, request.id, beats});
+        answers.push({timing->answer(request, cycle, cycle, counts), number++, false, request.id, beats});
         return true;
     }
     if (!put_left) {
@@ -65,15 +65,21 @@ bool Memory::take(uint64_t cycle, const Request &request, const uint8_t *bytes, 
     counts.put_beats++;
     store(put_at, bytes, mask);
     put_at += beat_bytes;
-    if (--put_left == 0) waiting.push({timing->answer(put, put_first, cycle, counts), number++, true, put.id, 1});
+    if (--put_left == 0) acks.push({timing->answer(put, put_first, cycle, counts), number++, true, put.id, 1});
     return true;
+}
+
+Memory::Answers *Memory::next(uint64_t cycle) {
+    if (!answers.empty() && answers.top().due <= cycle) return &answers;
+    return !acks.empty() && acks.top().due <= cycle ? &acks : nullptr;
 }
 
 const Memory::Beat *Memory::offer(uint64_t cycle) {
     if (left == 0) {
-        if (waiting.empty() || waiting.top().due > cycle) return nullptr;
-        current = waiting.top();
-        waiting.pop();
+        Answers *due = next(cycle);
+        if (!due) return nullptr;
+        current = due->top();
+        due->pop();
         left = current.beats;
         beat = {current.ack, current.id, &data[size_t(current.id) * largest]};
     }

@@ -1,4 +1,5 @@
-// The memory behind the accelerator's port: one A channel (Gets, Puts) and one D channel (data, acknowledges).
+// The memory behind the accelerator's port: one A channel (Gets, Puts) and one D channel (data, acknowledges). What is due on D goes in the
+// order in which it became so, but data before acknowledges: those wait for a beat that no data needs.
 #pragma once
 #include <functional>
 #include <queue>
@@ -37,7 +38,7 @@ class Memory {
     };
     const Beat *offer(uint64_t cycle);
     void taken();
-    bool idle() const { return waiting.empty() && left == 0 && put_left == 0; }
+    bool idle() const { return answers.empty() && acks.empty() && left == 0 && put_left == 0; }
     std::string fault;
 
   private:
@@ -55,7 +56,9 @@ class Memory {
     const unsigned beat_bytes, largest;
     rtl_counts &counts;
     Timing *timing;
-    std::priority_queue<Answer, std::vector<Answer>, std::greater<Answer>> waiting;
+    using Answers = std::priority_queue<Answer, std::vector<Answer>, std::greater<Answer>>;
+    Answers answers, acks;          // of Gets and of Puts
+    Answers *next(uint64_t cycle);
     std::vector<uint8_t> data;      // of each id, the bytes of its Get
     std::vector<bool> in_flight;    // by id
     uint64_t number = 0;
