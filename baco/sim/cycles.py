@@ -20,7 +20,7 @@ class Cycles:
     fence_wait: int
     """In which it waited at a fence."""
     macs: int
-    """Multiply-accumulates, those of padding not among them."""
+    """Multiply-accumulates of the commands, among them those of blocks that reach over the end of an array."""
     dim: int
     reads: int = 0
     """Requests to memory."""

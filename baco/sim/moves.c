@@ -116,8 +116,9 @@ static bool check_repeats(struct gemmini *m, struct operand to, uint32_t repeats
           "%u columns, repeated for %u pixels, are %u columns; a scratchpad row has %u.", to.columns, repeats, to.columns * repeats, dim);
     STRICT(!(to.address & ACCUMULATOR_BIT), RULE_PIXEL_REPEATS, FAULT_MALFORMED_INSTRUCTION,
            "pixel_repeats is %u, but the destination is the accumulator.", repeats);
-    STRICT(to.address < half || to.address >= half + repeats - 1, RULE_PIXEL_REPEATS, FAULT_MALFORMED_INSTRUCTION,
-           "row %u, repeated for %u pixels, reaches from the upper half of the scratchpad into the lower.", to.address, repeats);
+    uint32_t upper = to.address < half ? half : to.address; /* the first row that lies in the upper half, if any does */
+    STRICT(to.address + to.rows <= half || upper >= half + repeats - 1, RULE_PIXEL_REPEATS, FAULT_MALFORMED_INSTRUCTION,
+           "row %u, repeated for %u pixels, reaches from the upper half of the scratchpad into the lower.", upper, repeats);
     return true;
 }
 

@@ -7,12 +7,14 @@ one that BACO carries.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -64,9 +66,22 @@ def build(config: GemminiConfig) -> Path:
     parts = [part for name in sorted(files) for part in (name, files[name])]
     name = digest(processor(), _version(verilator), _compiler_version(), *VERILATOR_FLAGS, *_compiler_flags(config), *parts)
     library = cache_dir() / "verilator" / f"gemmini-{config.dim}-{name}.so"
-    if not library.exists():
-        atomic_write(library, _compile(verilator, config, files))
+    with _alone(library):
+        if not library.exists():
+            atomic_write(library, _compile(verilator, config, files))
     return library
+
+
+@contextmanager
+def _alone(library: Path) -> Iterator[None]:
+    """Keep other processes from building the same library meanwhile: they wait, and find it. Where it is there, nobody waits."""
+    if library.exists():
+        yield
+        return
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with library.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def sources_digest() -> str:

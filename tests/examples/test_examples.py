@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from baco.hardware import GemminiConfig
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 DIMS = [4, 8, 16, 32]
+VERILATED = pytest.mark.skipif(shutil.which("verilator") is None, reason="no verilator here")
 
 
 def load(path):
@@ -25,12 +27,15 @@ TUTORIALS = {path.stem: load(path) for path in sorted(EXAMPLES.glob("[0-9]*.py")
 
 
 def ways(cases):
-    """Each case on the simulator, on a machine of a size of its own and with a depth of buffering of its own, and both other ways."""
+    """Each case on the simulator, on a machine of a size of its own and with a depth of buffering of its own, and both other ways; in the
+    long tests on the hardware, too."""
     runs = []
     for i, case in enumerate(cases):
         name = "-".join(map(str, case)).replace(" ", "")
         dim, stages = DIMS[i % 4], 1 + (i + i // 4) % 4
         runs.append(pytest.param(case, {"hardware": GemminiConfig(dim=dim), "num_stages": stages}, id=f"{name}-dim{dim}-stages{stages}"))
+        hardware = {"hardware": GemminiConfig(dim=dim), "num_stages": stages, "backend": "verilator"}
+        runs.append(pytest.param(case, hardware, id=f"{name}-dim{dim}-stages{stages}-verilator", marks=[pytest.mark.long, VERILATED]))
         runs += [pytest.param(case, {"backend": backend}, id=f"{name}-{backend}") for backend in ("cpu", "interpreter")]
     return pytest.mark.parametrize(("case", "options"), runs)
 
