@@ -21,7 +21,17 @@ from torch import Tensor
 
 from baco.perfmodel import differentiable as model
 from baco.perfmodel.equations import STATIONARY_ORDERS, Shape
-from baco.search.candidates import ACCUMULATOR_KIB, LATENCY, SCRATCHPAD_KIB, Choice, Design, layer_energies, level3_orders, score
+from baco.search.candidates import (
+    ACCUMULATOR_KIB,
+    LATENCY,
+    SCRATCHPAD_KIB,
+    Choice,
+    Design,
+    capacities,
+    layer_energies,
+    level3_orders,
+    score,
+)
 from baco.search.errors import InvalidSearch
 from baco.search.goals import RULES, Rules
 from baco.search.spaces import Limits, Space
@@ -34,7 +44,10 @@ ROUND_EVERY = 75
 LEARNING_RATE = 0.06
 GPU_LAYERS = 20_000
 """Starting points x layers from which on a GPU is faster: with fewer its time goes into starting kernels."""
+SHRINK, SHRINKS = 0.8, 60
+"""Memories beyond the limits get this part of what they had, so many times at most."""
 _spatial = lru_cache(maxsize=None)(spatial)
+_sizes_of = lru_cache(maxsize=None)(sizes_of)
 AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
 
 
@@ -131,7 +144,39 @@ def rounded(
                 at = inner == n
                 whole[at, i, axis] = n * _nearest(tile[at, i, axis] / n, np.array(divisors(size // int(n))))
             whole[:, i, 7 + column] = [_spatial(int(t), int(side)) for t, side in zip(whole[:, i, axis], sides, strict=True)]
-    return whole, sides
+    return shrunk(network, whole, sides, space, limits, tilings), sides
+
+
+def shrunk(
+    network: Network, whole: NDArray[np.int64], sides: NDArray[np.int64], space: Space, limits: Limits, tilings: str
+) -> NDArray[np.int64]:
+    """The points with smaller tiles where their memories are beyond the limits: both memories take the same part of what they had, and in
+    each layer that needs more the largest size of its tile goes down by half, or to the next one, until it fits."""
+    if not limits.excess(1.0, 1.0, 1.0):
+        return whole
+
+    def needs(i: int) -> NDArray[np.float64]:
+        tiles, across = list(whole[:, i, :7].T), (whole[:, i, 7], whole[:, i, 8])
+        return np.stack(np.broadcast_arrays(*capacities(network.layers[i].problem, tiles, *across, sides, space)))
+
+    most = np.max([needs(i) for i in range(len(network.layers))], axis=0)
+    for _ in range(SHRINKS):
+        over = ~limits.holds(sides, *most)
+        most[:, over] *= SHRINK
+    for i, layer in enumerate(network.layers):
+        while True:
+            over = np.flatnonzero((needs(i) > most * (1 + 1e-9)).any(axis=0) & (whole[:, i, :7] > 1).any(axis=1))
+            if not len(over):
+                break
+            for start in over:
+                axis, side = int(whole[start, i, :7].argmax()), int(sides[start])
+                size, dim = int(whole[start, i, axis]), DIMENSIONS[axis]
+                smaller = [n for n in _sizes_of(dim, layer.problem.sizes[dim], side, tilings) if n < size]
+                whole[start, i, axis] = max((n for n in smaller if 2 * n <= size), default=smaller[-1])
+                for at, column in ((AXIS_C, 7), (AXIS_K, 8)):
+                    n = layer.problem.sizes[DIMENSIONS[at]]
+                    whole[start, i, column] = _spatial(int(whole[start, i, at]), side, n, tilings)
+    return whole
 
 
 def exact_designs(
