@@ -85,7 +85,7 @@ def legal(steps: list[Step], config: GemminiConfig) -> list[Command]:
         if step is None:
             continue
         name, fields = step
-        if name == "config_ex" and not fields["set_only_strides"] and fields["dataflow"] != stationary:
+        if name == "config_ex" and not fields.get("set_only_strides") and fields["dataflow"] != stationary:
             stationary, keeps = fields["dataflow"], False
         if name == "compute_accumulated" and not keeps:
             name = "compute_preloaded"
