@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import library_program
 import numpy as np
 import pytest
 from library_layers import BASE, LibraryLayer, addition_layer, convolution_layer, matmul_layer
@@ -113,3 +114,9 @@ def test_a_product_in_given_tiles():
     layer = matmul_layer(30, 26, 21, SMALL, schedule=Schedule(tile, "KPC", reuse=False))
     run(layer, SMALL)
     assert sum(BY_NAME["loop_ws"].funct7 == c.funct7 for c in layer.commands) == 4 * 3 * 3
+
+
+def test_a_layer_as_a_program():
+    layer = convolution_layer(convolution("", 10, 6, 9, 3), SMALL)
+    assert library_program.run(layer, SMALL).counters.instructions["loop_conv_ws"] > 1
+    np.testing.assert_array_equal(layer.result(), layer.expected)
