@@ -46,5 +46,25 @@ package execute_pkg;
     tag_t                 tag;
   } operation_t;
   localparam OPERATION_BITS = 10 + ROWS_BITS + TAG_BITS;
+
+  // Bank and row there of an address. Scratchpad banks have a power of two of rows, accumulator banks need not.
+  localparam bit ACC_SLICES = (ACC_BANK_ROWS & (ACC_BANK_ROWS - 1)) == 0;
+
+  function automatic logic [OPERAND_BANK_BITS-1:0] operand_bank(input logic acc, input local_row_t row);
+    operand_bank = OPERAND_BANK_BITS'(row >> SPAD_ROW_BITS) & OPERAND_BANK_BITS'(SPAD_BANKS - 1);
+    if (acc && ACC_SLICES) operand_bank = OPERAND_BANK_BITS'(row >> ACC_ROW_BITS) & OPERAND_BANK_BITS'(ACC_BANKS - 1);
+    else if (acc) begin
+      operand_bank = '0;
+      for (int i = 1; i < ACC_BANKS; i++) if (row >= LOCAL_ROW_BITS'(i * ACC_BANK_ROWS)) operand_bank = OPERAND_BANK_BITS'(i);
+    end
+  endfunction
+
+  function automatic logic [ACC_ROW_BITS-1:0] row_in_acc_bank(input local_row_t row);
+    row_in_acc_bank = row[ACC_ROW_BITS-1:0];
+    if (!ACC_SLICES)
+      for (int i = 1; i < ACC_BANKS; i++)
+        if (row >= LOCAL_ROW_BITS'(i * ACC_BANK_ROWS)) row_in_acc_bank = ACC_ROW_BITS'(row - LOCAL_ROW_BITS'(i * ACC_BANK_ROWS));
+  endfunction
+
 endpackage
 /* verilator lint_on UNUSEDPARAM */
