@@ -87,7 +87,7 @@ def test_the_reference_is_a_convolution():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["resnet50", "bert"])
+@pytest.mark.parametrize("name", ["resnet50", "bert", "vit-b16"])
 def test_every_layer_of_a_network_does_what_was_predicted(name):
     from baco.workloads import network
 
