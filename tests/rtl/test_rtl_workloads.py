@@ -13,9 +13,6 @@ TINY = 3000
 """Cycles of the array below which a row says less: start and end, and how the parts meet, decide."""
 CLOSE, ROUGH, CACHED = 0.02, 0.1, 0.1
 """How far off a row may be: large, tiny, and with the memory model of section 10.2, which is itself off by as much."""
-MEMORY_BOUND = {("conv1 7x7 s2 and pool", "flat:6"): 0.04, ("addition 3136x256", "flat:40"): 0.06}
-"""Rows in which the memory that the specification was measured with shows: the generator's Verilog, before the memory that is used here,
-takes as long as this RTL."""
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
@@ -25,7 +22,6 @@ def test_workloads(workload: Workload, memory: str) -> None:
     assert got.wrong == 0
     assert got.counts.bytes_read == workload.bytes_read
     bound = CACHED if memory.startswith("cached") else ROUGH if 0 < workload.ideal < TINY else CLOSE
-    bound = MEMORY_BOUND.get((workload.name, memory), bound)
     assert got.cycles == pytest.approx(workload.cycles[MEMORIES.index(memory)], rel=bound)
 
 
