@@ -12,10 +12,10 @@ from mapping_cases import cases
 from baco import knobs
 from baco.perfmodel import Machine, TimeloopError
 from baco.perfmodel.constants import EnergyTable
-from baco.perfmodel.timeloop import files
+from baco.perfmodel.timeloop import files, loop_nest
 from baco.perfmodel.timeloop_run import Comparison, compare, parse, run, without_leaving
 from baco.traffic import Traffic
-from baco.workload import Mapping, Problem
+from baco.workload import DIMENSIONS, Mapping, Problem
 
 PROBLEM = Problem(R=3, S=3, P=4, Q=4, C=4, K=8, stride=(2, 1))
 MAPPING = Mapping.parse("L3[WIO] K2 P2 - L2[WI] N1 K2X - L1[O] K2 C2 R3 S3 C2X - L0[W] P2 Q4")
@@ -246,3 +246,18 @@ def test_timeloop_counts_the_same(case) -> None:
 def test_timeloop_says_what_does_not_fit() -> None:
     with pytest.raises(TimeloopError, match="couldn't map level Scratchpad: mapped tile size"):
         run(PROBLEM, MAPPING, Machine(2, 0.0625, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(ragged=True))
+def test_factors_with_remainders_make_up_the_problem_as_timeloop_adds_them(case):
+    """Timeloop's parser: from the outermost level in, index of the last point = that so far x trips + remainder - 1."""
+    problem, mapping = case
+    last = dict.fromkeys(DIMENSIONS, 0)
+    for directive in reversed([d for d in loop_nest(problem, mapping)["mapping"] if "factors" in d]):
+        for word in directive["factors"].split():
+            dim, _, numbers = word.partition("=")
+            trips, _, remainder = numbers.partition(",")
+            assert bool(remainder) == (dim in mapping.ragged(problem))
+            last[dim] = last[dim] * int(trips) + int(remainder or trips) - 1
+    assert {d: n + 1 for d, n in last.items()} == problem.sizes
