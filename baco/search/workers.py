@@ -52,8 +52,12 @@ class Cluster:
         self.ray = ray
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterable[Result]:
-        remote = self.ray.remote(function)
-        return map(self.ray.get, [remote.remote(task) for task in tasks])
+        remote = self.ray.remote(_call)
+        return map(self.ray.get, [remote.remote(function, task) for task in tasks])
+
+
+def _call(function: Callable[[Task], Result], task: Task) -> Result:
+    return function(task)
 
 
 def cores() -> int:

@@ -27,6 +27,7 @@ def test_several_processes_give_the_answer_of_one(alone):
     assert answer(workers=2) == alone
 
 
+@pytest.mark.long
 def test_a_cluster_gives_the_answer_of_one_process(alone):
     pytest.importorskip("ray")
     assert answer(workers="ray") == alone
