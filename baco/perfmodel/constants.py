@@ -25,6 +25,12 @@ A file that replaces some of it, in YAML or JSON (``baco explore --energy FILE``
       element: 453
       scratchpad_per_kib: 2125
       accumulator_per_kib: 2281
+
+Instead of `energy` it may name energy reference tables of Accelergy, and it may be such a table (:mod:`baco.perfmodel.accelergy`):
+
+    accelergy:
+      - {file: small/ERT.yaml, side: 16, scratchpad_kib: 64, accumulator_kib: 16}
+      - {file: large/ERT.yaml, side: 16, scratchpad_kib: 1024, accumulator_kib: 512}
 """
 
 from __future__ import annotations
@@ -136,15 +142,23 @@ class Constants:
 
     @classmethod
     def load(cls, path: Path | str) -> Constants:
-        """The constants in a YAML or JSON file of the form above.
+        """The constants in a YAML or JSON file of the forms above.
 
         Raises:
             InvalidConstants: if it cannot be read, or as :meth:`from_dict`; the message begins with the file's name.
         """
         import yaml
 
+        from baco.perfmodel import accelergy
+
         try:
-            return cls.from_dict(yaml.safe_load(Path(path).read_text()), source=str(path))
+            fields = yaml.safe_load(Path(path).read_text())
+            if isinstance(fields, dict) and accelergy.ROOT in fields:
+                return cls(accelergy.table_of_one(fields), source=f"Accelergy: {path}")
+            if isinstance(fields, dict) and "accelergy" in fields and "energy" not in fields:
+                fields = {"source": f"Accelergy: {path}"} | fields
+                fields["energy"] = dataclasses.asdict(accelergy.table_of(fields.pop("accelergy"), Path(path).parent))
+            return cls.from_dict(fields, source=str(path))
         except OSError as error:
             raise InvalidConstants("", f"cannot be read: {error.strerror}.", path) from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
