@@ -193,8 +193,8 @@ static bool check_weight_stationary(struct gemmini *m, struct operand a, struct 
     bool real_d = d.address != GARBAGE;
     STRICT(!real_d || !m->setup.weight_stationary_only, RULE_WEIGHT_STATIONARY_ONLY, FAULT_UNSUPPORTED_INSTRUCTION,
            "D is in the scratchpad, but this hardware takes no bias from there; move it to the accumulator.");
-    STRICT(c.address == GARBAGE || m->preload_bd.address != GARBAGE || c.rows <= a.rows, RULE_ROWS_BEYOND_A, FAULT_UNSUPPORTED_INSTRUCTION,
-           "C has %u rows and A %u: with weights that stay in the array, hardware does not write the others.", c.rows, a.rows);
+    STRICT(c.address == GARBAGE || c.rows <= a.rows, RULE_ROWS_BEYOND_A, FAULT_UNSUPPORTED_INSTRUCTION,
+           "C has %u rows and A %u: hardware only writes the others if new weights move in behind.", c.rows, a.rows);
     return true;
 }
 

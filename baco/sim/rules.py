@@ -70,7 +70,7 @@ RULES: tuple[Rule, ...] = (
         "rows_beyond_a",
         "9.11",
         "rows of C beyond those of A are written: zeros, or the bias",
-        "with weights that stay in the array they are not written",
+        "they are written only if the next preload, sent soon enough, has real weights",
         "as many rows of C as of A",
     ),
     Rule(

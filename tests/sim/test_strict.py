@@ -54,6 +54,7 @@ CASES = [
     ("compute_without_preload", [EX, LD, MVIN, PRELOAD, COMPUTE], ("compute_accumulated", A)),
     ("output_stationary_stride", [("config_ex", {**OS[1], "c_stride": 2}), LD, MVIN], PRELOAD),
     ("rows_beyond_a", [EX, LD, MVIN, ("preload", {"bd": GARBAGE, **C})], ("compute_accumulated", {**A, "a_rows": 2})),
+    ("rows_beyond_a", [EX, LD, MVIN, PRELOAD], ("compute_preloaded", {**A, "a_rows": 2})),
     ("move_size", [LD], ("mvin", {**MVIN[1], "local_rows": 3, "local_cols": 70})),
     ("move_size", [LD], ("mvin", {**MVIN[1], "local_rows": 0})),
     ("move_size", [ST], ("mvout", {**MVOUT[1], "local_rows": 7})),
