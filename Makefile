@@ -17,7 +17,7 @@ RUNTIME := $(VENV)/.made-runtime
 DEV := $(VENV)/.made-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help explore doctor test browser lint long format bench speed area docs clean
+.PHONY: help explore doctor test browser verilator lint long format bench speed area docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -28,7 +28,7 @@ explore: $(RUNTIME)  ## find hardware and mappings for NETWORK (resnet50), compi
 doctor: $(RUNTIME)  ## list what BACO uses and whether it is here
 	$(BIN)/baco doctor
 
-test: lint browser  ## everything that must pass: format, lint, import direction, tests
+test: lint browser verilator  ## everything that must pass: format, lint, import direction, tests
 	$(PYTEST)
 
 # The pages of `baco explore` are tested in a browser. Where there is none and none can be had, those tests are skipped.
@@ -37,12 +37,18 @@ browser:
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } \
 		|| echo "note: no Chromium here (apt-get install chromium); the tests of pages in a browser are skipped."
 
+# The hardware's tests want Verilator; without it they are skipped.
+verilator:
+	@command -v verilator >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends verilator g++ >/dev/null; } \
+		|| echo "note: no Verilator here (apt-get install verilator); the tests of the hardware are skipped."
+
 lint: $(DEV)  ## format, lint and import direction only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
-long: $(DEV)  ## the tests that take minutes
+long: verilator $(DEV)  ## the tests that take minutes
 	$(PYTEST) -m long
 
 format: $(DEV)  ## format the source and mend what the linter can mend
