@@ -246,7 +246,7 @@ def main(given: list[str] | None = None) -> None:
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
         for make in (_loop_table, _workload_table):
             for table in make(pool, options.memory, options.only):
-                Console(width=200).print(table)
+                Console(width=230).print(table)
 
 
 if __name__ == "__main__":

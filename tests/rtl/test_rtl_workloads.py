@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.long, pytest.mark.skipif(shutil.which("verilator") is 
 
 TINY = 3000
 """Cycles of the array below which a row says less: start and end, and how the parts meet, decide."""
-CLOSE, ROUGH, CACHED = 0.02, 0.1, 0.1
+CLOSE, ROUGH, CACHED = 0.01, 0.05, 0.1
 """How far off a row may be: large, tiny, and with the memory model of section 10.2, which is itself off by as much."""
 
 
