@@ -69,7 +69,7 @@ module dma_writer
   assign first_beat = !in_put;
   assign address = dram + 64'(sent);
   assign request = best_request(MAX_SIZE'(address), total - sent);
-  assign put_line = address >> request.size << request.size;
+  assign put_line = {address[63:MAX_SIZE], aligned_offset(address[MAX_SIZE-1:0], request.size)};
   assign beat_valid = writing && id_free;  // any beat: the generator holds a Put that took the last number back until one is free again
   assign beat_fire = beat_valid && beat_ready;
   assign turn = dram[BUS_BYTES_BITS-1:0];

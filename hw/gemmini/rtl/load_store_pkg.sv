@@ -76,6 +76,11 @@ package load_store_pkg;
   typedef logic [MAX_SIZE-1:0] line_offset_t;
   typedef logic [BEATS_BITS-1:0] beats_t;
 
+  // The place in its line (of the largest size) of what is aligned to 2^size bytes before an offset.
+  function automatic line_offset_t aligned_offset(input line_offset_t offset, input logic [3:0] size);
+    aligned_offset = offset & ~((MAX_SIZE'(1) << size) - MAX_SIZE'(1));
+  endfunction
+
   typedef struct packed {
     logic [3:0] size;  // log2 of its bytes
     row_bytes_t useful;  // bytes of the row in it

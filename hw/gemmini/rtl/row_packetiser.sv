@@ -42,7 +42,7 @@ module row_packetiser
   assign left = (ROW_BYTES_BITS'(held.cols) << (held.wide ? 2 : 0)) - sent;
   assign request = best_request(MAX_SIZE'(dram), left);
   assign last = request.useful == left;
-  assign line = dram >> request.size << request.size;
+  assign line = {dram[63:MAX_SIZE], aligned_offset(dram[MAX_SIZE-1:0], request.size)};
 
   assign reserve_valid = busy && stage_ready;
   assign reserve_size = request.size;

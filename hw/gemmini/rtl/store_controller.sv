@@ -128,6 +128,7 @@ module store_controller
   localparam int PIXEL_AT_BITS = SIDE_BITS + WINDOW_BITS + 2;
   logic [PIXEL_AT_BITS-1:0] at_row, at_column;  // negative in the padding
   logic padding, last_window_column, last_window_row, last_pool_column, last_pool_row;
+  localparam int PITCH_BITS = SIDE_BITS + CONFIG_ST_DRAM_STRIDE_WIDTH;
   logic [63:0] pool_dram, pool_row_dram, next_pool_row_dram;
   always_comb begin
     at_row = '0;
@@ -221,7 +222,7 @@ module store_controller
       window_column <= '0;
     end
   end
-  assign next_pool_row_dram = (first ? head.rs1 : pool_row_dram) + 64'(out_pitch) * 64'(dram_stride);
+  assign next_pool_row_dram = (first ? head.rs1 : pool_row_dram) + 64'(PITCH_BITS'(out_pitch) * PITCH_BITS'(dram_stride));
 
   // Requests that each command under way still has to have read
   localparam int REQUESTS_BITS = 2 * SIDE_BITS + 2 * WINDOW_BITS;
