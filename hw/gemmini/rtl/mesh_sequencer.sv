@@ -2,8 +2,8 @@
 // tell where results go.
 //
 // A request opens an operation of req_rows rows; rows of A, B and D arrive each on its own channel, and when all three are here the
-// row enters the array. The next request is taken with the last row of the one before. A flush pushes DIM rows of whatever is in the
-// registers. Results of a preload's C leave with the next operation (weight-stationary) or the one after it (output-stationary), so a
+// row enters the array. The next request is taken with the last row of the one before. A flush pushes DIM rows with zeros for A.
+// Results of a preload's C leave with the next operation (weight-stationary) or the one after it (output-stationary), so a
 // tag waits in a queue until the operation with its number comes out (GEMMINI_UARCH 6.3 to 6.6).
 //
 // Timing: first row and request in cycle m, in the array's input m + 1, results from m + 1 + 2*DIM on. MESH_IN_FLIGHT + 1 tags: that
@@ -169,7 +169,7 @@ module mesh_sequencer
       .in_propagate(propagate),
       .in_os(os),
       .in_shift(shift),
-      .in_a(a_turns ? turned : a),
+      .in_a(flushing ? '0 : a_turns ? turned : a),  // sums that stay in the array must not change
       .in_b(b_turns ? turned : b),
       .in_d(d_turns ? turned : d),
       .out_data(resp_data),
