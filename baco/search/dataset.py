@@ -14,6 +14,7 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -337,14 +338,20 @@ def _measured(left: Sequence[Task], config: GemminiConfig, options: Options) -> 
     if jobs == 1:
         yield from map(measure, left)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
     try:
         waiting = {pool.submit(measure, task) for task in left}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
-    except BrokenProcessPool:
-        raise BacoError("a process that ran mappings died, perhaps for want of memory; run the command again, with fewer --jobs.") from None
+    except BaseException as reason:  # ctrl-C among others: what runs has nobody to tell its figures to
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        if isinstance(reason, BrokenProcessPool):
+            text = "a process that ran mappings died, perhaps for want of memory; run the command again, with fewer --jobs."
+            raise BacoError(text) from None
+        raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
