@@ -37,6 +37,7 @@ COMPILER_FLAGS = (
     *("-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH"),
 )
 VERILATOR_SECONDS, COMPILER_SECONDS = 600.0, 1800.0
+MINIMUM_BUS_BITS = 16
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 
@@ -57,9 +58,13 @@ def build(config: GemminiConfig) -> Path:
     """The library of a machine, built if the cache does not have it; many processes may do so at once.
 
     Raises:
-        ProgramError: if there is no Verilator.
+        ProgramError: if there is no Verilator, or the RTL cannot be that machine.
         ToolError: if it or the compiler fails.
     """
+    if config.dma_bus_bits < MINIMUM_BUS_BITS:
+        raise ProgramError(
+            f"the RTL has a memory port of at least {MINIMUM_BUS_BITS} bits; hardware.dma_bus_bits is {config.dma_bus_bits}."
+        )
     verilator = find()
     files = _files()
     files[rtl_package.FILE] = rtl_package.package(config).encode()

@@ -275,3 +275,5 @@ def test_a_library_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert rtl_build.build(SMALL) == built
     with knobs.cache_dir.scope(tmp_path), pytest.raises(pytest.fail.Exception):
         rtl_build.build(GemminiConfig(dim=8))
+    with pytest.raises(ProgramError, match="at least 16 bits; hardware.dma_bus_bits is 8"):
+        rtl_build.build(GemminiConfig(dma_bus_bits=8))
