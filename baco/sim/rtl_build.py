@@ -65,6 +65,8 @@ def build(config: GemminiConfig) -> Path:
         raise ProgramError(
             f"the RTL has a memory port of at least {MINIMUM_BUS_BITS} bits; hardware.dma_bus_bits is {config.dma_bus_bits}."
         )
+    if not _harness().is_dir():
+        raise ProgramError(f"the RTL is not at {rtl_sources.directory()}; run BACO from its source folder (pip install --editable).")
     verilator = find()
     files = _files()
     files[rtl_package.FILE] = rtl_package.package(config).encode()
