@@ -48,6 +48,8 @@ CHOSEN = {
 }
 """Rows of each kind and side, evenly spaced by rank of measured cycles, the fewest and the most among them."""
 
+WIDE = 24
+"""Bytes: reads of fewer on average take mostly one beat of the memory port."""
 LOOP_CYCLES = {"convolution": 250, "product": 145}
 """From one loop's first command to the next one's at least. Convolutions: the floor of the table's cycles over tiles, whatever is in the
 tiles. Products: the middle of what is known of the library's loop (GEMMINI_UARCH.md section 9.2)."""
@@ -214,23 +216,36 @@ def figures(pairs: Sequence[tuple[float, float]]) -> str:
 HEADER = "rows | run on | number | Spearman | mean error | mean ratio | within 10 % | within 25 %"
 
 
+def bytes_a_read(ran: dict) -> float:
+    """Bytes fetched by a request to memory, on average."""
+    return ran["bytes_read"] / ran["reads"]
+
+
 def report(rows: Sequence[Row], results: dict[tuple[int, int], dict]) -> str:
     """The tables of docs/firesim.md."""
     lines = [f"| {HEADER} |", "|" + "---|" * HEADER.count("|") + "---|"]
     for kind in ("convolution", "product"):
         groups = [(f"{side} x {side}", [(r, side) for r in rows if (r.kind, r.side) == (kind, side)]) for side in (4, 8, 16)]
         groups.append(("their side", [(r, r.side) for r in rows if r.kind == kind]))
-        groups.append(("16 x 16 all", [(r, LARGEST_SIDE) for r in rows if r.kind == kind]))
+        groups.append(("16 x 16 instead of 4 or 8", [(r, LARGEST_SIDE) for r in rows if r.kind == kind and r.side < LARGEST_SIDE]))
+        for name, of_width in (("reads under", lambda width: width < WIDE), ("reads from", lambda width: width >= WIDE)):
+            runs = [(r, r.side) for r in rows if r.kind == kind and (r.number, r.side) in results]
+            runs = [(r, side) for r, side in runs if of_width(bytes_a_read(results[r.number, side]))]
+            groups.append((f"their side, {name} {WIDE} bytes", runs))
         for where, runs in groups:
             pairs = [(r.cycles, results[r.number, side]["cycles"]) for r, side in runs if (r.number, side) in results]
             if len(pairs) > 2:
                 lines.append(f"| {kind}s | {where} | {figures(pairs)} |")
-    lines += ["", "| row | layer (R P C K stride) | mapping | tiles | ours / measured | read queue |", "|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| row | layer (R P C K stride) | mapping | tiles | ours / measured | bytes a read | read |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for r in sorted(rows, key=lambda r: (r.kind, r.side, r.cycles)):
         if ran := results.get((r.number, r.side)):
-            p, share = r.problem, ran["bytes_read"] / ran["cycles"]
+            p, ratio, share = r.problem, ran["cycles"] / r.cycles, ran["bytes_read"] / ran["cycles"]
             layer = f"{p.R} {p.P} {p.C} {p.K} {p.stride[0]}"
-            lines.append(f"| {r.number} | {layer} | {r.text} | {r.tiles} | {ran['cycles'] / r.cycles:.2f} | {share:.1f} B/cycle |")
+            lines.append(f"| {r.number} | {layer} | {r.text} | {r.tiles} | {ratio:.2f} | {bytes_a_read(ran):.0f} | {share:.1f} B/cycle |")
     return "\n".join(lines)
 
 
@@ -240,7 +255,7 @@ def draw(rows: Sequence[Row], results: dict[tuple[int, int], dict]) -> None:
         (
             f"{kind}s, {side} x {side}",
             [
-                (r.cycles, results[r.number, side]["cycles"], r.text)
+                (r.cycles, results[r.number, side]["cycles"], r.problem.name)
                 for r in rows
                 if (r.kind, r.side) == (kind, side) and (r.number, side) in results
             ],
