@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ INTRODUCTION = """# What the search reaches
 `acceptance.jsonl` (every option is in its help). The networks are the layer tables of the DOSA study, EDP is energy x delay of the whole
 network in uJ x cycles, and everything is judged by one model with the constants of Table 6.3 ([explore.md](explore.md); beside Timeloop:
 [timeloop.md](timeloop.md)). A sample is one mapping of one layer. Mean is geometric, over the seeds; spread is how much worse the worst
-seed is than the best. Seconds are those of one search on one core of a server, with as many beside it as there were cores.
+seed is than the best. Seconds are the median of one search on one core of a server with others
+beside it; Bayesian ran on a busier machine.
 
 - *explore, every tile* goes on until it has proved its answer: gap is how far that is above the proven bound at most.
 - *explore, DOSA's samples* has 10,430 mappings of each layer, as many as DOSA's 7 starts of 1,490 steps, and so have the rivals; *Bayesian*
@@ -133,7 +135,7 @@ class Acceptance:
             f"{max(0.0, *gaps):.2%}" if gaps else "",
             str(len(values)),
             f"{samples:,}" if samples else "all",
-            f"{sum(d['seconds'] for d in found) / len(found):.1f}",
+            f"{statistics.median(d['seconds'] for d in found):.1f}",
         ]
 
     def against_dosa(self) -> list[str]:
