@@ -79,8 +79,16 @@ def area(config: GemminiConfig) -> list[ModuleArea]:
     """
     with tempfile.TemporaryDirectory() as folder:
         run_yosys(config, _SYNTHESIS, Path(folder))
-        memories, gates = (json.loads((Path(folder) / f"{name}.json").read_text())["modules"] for name in ("memories", "gates"))
+        memories, gates = (modules_of((Path(folder) / f"{name}.json").read_text()) for name in ("memories", "gates"))
     return areas(memories, gates)
+
+
+def modules_of(statistics: str) -> dict[str, dict]:
+    """The modules in what `stat -json` writes. Yosys 0.23 goes on with the tree of a design as plain text, so only their part is read."""
+    at = re.search(r'"modules":\s*(?={)', statistics)
+    if at is None:
+        raise AreaError("yosys wrote no statistics of modules.")
+    return json.JSONDecoder().raw_decode(statistics, at.end())[0]
 
 
 def areas(memories: Mapping[str, Mapping], gates: Mapping[str, Mapping]) -> list[ModuleArea]:
@@ -137,7 +145,10 @@ def main() -> None:
     """The command line of this module."""
     parser = argparse.ArgumentParser(prog="python -m baco.sim.rtl_area", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("machine", nargs="?", default="gemmini-default", help="a preset, or a .json, .yaml or gemmini_params.h file")
-    print(table(area(read_hardware(parser.parse_args().machine))))
+    try:
+        print(table(area(read_hardware(parser.parse_args().machine))))
+    except BacoError as error:
+        parser.exit(1, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from baco.hardware import PRESETS, GemminiConfig
-from baco.sim.rtl_area import ModuleArea, areas, elaborate, table
+from baco.sim.rtl_area import ModuleArea, areas, elaborate, modules_of, table
 from baco.sim.rtl_package import package
 from baco.sim.rtl_sources import TOP, single_file, sources
 
@@ -57,3 +57,9 @@ def test_areas_count_what_is_inside_as_often_as_it_is_there() -> None:
         ModuleArea("queue", 7, 16, 0, 196),
     }
     assert table(found).splitlines()[-1].split() == ["whole", "1", "67", "10", "196"]
+
+
+def test_statistics_end_where_the_modules_do() -> None:
+    """As Yosys 0.23 writes them for a design of several modules."""
+    text = '{\n "creator": "Yosys",\n "modules": {\n  "\\\\queue": {\n "num_memory_bits": 8 }\n },\n     queue      1\n "design": {}'
+    assert modules_of(text) == {"\\queue": {"num_memory_bits": 8}}
