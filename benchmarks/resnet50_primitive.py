@@ -125,20 +125,35 @@ class PrimitiveWriter(Writer):
             self.pieces(channels, dim, block)
 
     def _add(self, step: Addition) -> None:
-        """Rows of 64 elements, wherever in the image they are, added in the accumulator."""
+        """Rows of 64 elements, wherever in the image they are, added in the accumulator.
+
+        The hardware does not order two loads of the same rows, and memory may answer the second one first. So all tiles that the
+        accumulator holds are loaded before the first is added to, as the vendor's loops do.
+        """
         height, width, channels = self.places.shapes[step.output]
         e, dim, columns = self.e, self.config.dim, self.config.max_block_columns
+        blocks = columns // dim
         e.config_st(dram_stride=columns, acc_scale=ONE, activation=RELU)
         for load_id, scale in enumerate(self.network.scales[step.output]):
             self._config_ld(load_id, columns, dim, scale, shrink=1)
 
-        def tile(row: Quantity, rows: int) -> None:
-            left, right, output = (self.at(name, e.mul(row, columns)) for name in (step.left, step.right, step.output))
-            e.mvin(0, left, isa.ACCUMULATOR_BIT, columns, rows)
-            e.mvin(1, right, isa.ACCUMULATOR_BIT | isa.ACCUMULATE_BIT, columns, rows)
-            e.mvout(output, isa.ACCUMULATOR_BIT, columns, rows)
+        def fill(first: Quantity, count: int) -> None:
+            def place(row: Quantity, flags: int) -> Quantity:
+                return e.add(e.mul(row, blocks), flags)
 
-        self.pieces(height * width * channels // columns, dim, tile)
+            def there(name: str, row: Quantity) -> Quantity:
+                return self.at(name, e.mul(e.add(first, row), columns))
+
+            sums = isa.ACCUMULATOR_BIT | isa.ACCUMULATE_BIT
+            load, add, store = (
+                lambda row, rows: e.mvin(0, there(step.left, row), place(row, isa.ACCUMULATOR_BIT), columns, rows),
+                lambda row, rows: e.mvin(1, there(step.right, row), place(row, sums), columns, rows),
+                lambda row, rows: e.mvout(there(step.output, row), place(row, isa.ACCUMULATOR_BIT), columns, rows),
+            )
+            for part in (load, add, store):
+                self.pieces(count, dim, part)
+
+        self.pieces(height * width * channels // columns, self.config.accumulator_rows // blocks, fill)
 
     def _average(self, step: Average) -> None:
         """All pixels added up in one row of the accumulator, which the store divides."""
