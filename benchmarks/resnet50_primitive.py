@@ -12,7 +12,7 @@ from resnet50_network import POOL_PADDING, POOL_SIZE, POOL_STRIDE, Addition, Ave
 from resnet50_program import Inference, Places, Writer, compile_network
 
 from baco import isa, workload
-from baco.dialects.mlir import ir
+from baco.dialects.mlir import arith, ir
 from baco.hardware import GemminiConfig
 from baco.lowering.emit import Quantity
 from baco.lowering.layer_writer import LayerWriter
@@ -156,18 +156,32 @@ class PrimitiveWriter(Writer):
         self.pieces(height * width * channels // columns, self.config.accumulator_rows // blocks, fill)
 
     def _average(self, step: Average) -> None:
-        """All pixels added up in one row of the accumulator, which the store divides."""
+        """All pixels added up in one row of the accumulator for each block of channels, which the store divides."""
         height, width, channels = self.places.shapes[step.input]
-        e, columns = self.e, self.config.max_block_columns
+        e, dim, columns = self.e, self.config.dim, self.config.max_block_columns
         e.config_st(dram_stride=channels, acc_scale=isa.float_bits(self.network.scales[step.output][0]), activation=0)
-        self._config_ld(0, channels, self.config.dim, shrink=1)
+        self._config_ld(0, channels, dim, shrink=1)
 
-        def block(channel: Quantity, count: int) -> None:
-            e.mvin(0, self.at(step.input, channel), isa.ACCUMULATOR_BIT, count, 1)
-            sums = isa.ACCUMULATOR_BIT | isa.ACCUMULATE_BIT
-            self.loop(
-                height * width - 1, lambda n: e.mvin(0, self.at(step.input, e.add(channel, e.mul(e.add(n, 1), channels))), sums, count, 1)
+        def fill(first: Quantity, count: int) -> None:
+            def load(channel: Quantity, size: int, pixel: Quantity, flags: int) -> None:
+                at = e.add(e.mul(pixel, channels), e.add(first, channel))
+                e.mvin(0, self.at(step.input, at), place(channel, flags), size, 1)
+
+            def place(channel: Quantity, flags: int) -> Quantity:
+                return e.add(arith.DivUIOp(e.value(channel), e.value(columns)).result, flags)
+
+            def rest(channel: Quantity, size: int) -> None:
+                sums = isa.ACCUMULATOR_BIT | isa.ACCUMULATE_BIT
+                self.loop(height * width - 1, lambda n: load(channel, size, e.add(n, 1), sums))
+
+            # As in _add: the first pixel of every block is there before anything is added to it.
+            self.pieces(count, columns, lambda channel, size: load(channel, size, 0, isa.ACCUMULATOR_BIT))
+            self.pieces(count, columns, rest)
+            self.pieces(
+                count,
+                columns,
+                lambda channel, size: e.mvout(self.at(step.output, e.add(first, channel)), place(channel, isa.ACCUMULATOR_BIT), size, 1),
             )
-            e.mvout(self.at(step.output, channel), isa.ACCUMULATOR_BIT, count, 1)
 
-        self.pieces(channels, columns, block)
+        # A block's rows are DIM apart, so that the rows of DIM blocks lie beside each other.
+        self.pieces(channels, columns * dim, fill)
