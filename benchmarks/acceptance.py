@@ -1,6 +1,6 @@
 """What `explore` reaches and how near the best possible that is, beside DOSA and others: four networks, two spaces, with and without caps.
 
-    python benchmarks/acceptance.py                                   # everything: hours on two cores, most of them `bayesian`
+    python benchmarks/acceptance.py                                   # everything: hours on two cores, half of them `bayesian`
     python benchmarks/acceptance.py --networks bert-dosa --methods baco best default dosa --caps none side
 
 Every search is one line of JSON in RESULTS (benchmarks/results/acceptance.jsonl), written when it ends; those already there are not run
@@ -12,8 +12,7 @@ makes the tables of docs/results.md from the file.
 Methods: `best` is `explore` with samples for every tile, which proves a bound; `many` the same from 4,096 starting points as one batch,
 on a GPU where there is one; `exact` the same with tiles that divide their dimension only, as all searches of the paper space and all
 rivals have them; `baco` is `explore` with as many samples as DOSA takes, 10,430 mappings of each layer; `default` is the default machine
-with the best mapping of each layer, every mapping tried; the others are those of benchmarks/rivals.py, with the same samples as `baco`
-(`bayesian` with `--bayesian-points` of each layer, as it takes some 7 ms a sample).
+with the best mapping of each layer, every mapping tried; the others are those of benchmarks/rivals.py, with the same samples as `baco`.
 
 Caps: `none`; `side`: an array of at most 16 x 16; `area`: no larger than the default machine.
 """
@@ -59,7 +58,7 @@ POINTS = STARTS * STEPS
 STARTING_POINTS = 4096
 BUDGET = 400_000_000
 """Of a search for a bound: more than any of these takes."""
-SEEDS = {"best": 10, "many": 3, "exact": 3, "baco": 10, "default": 1, "dosa": 5, "random": 5, "bayesian": 1, "evolution": 5, "two-loop": 5}
+SEEDS = {"best": 10, "many": 3, "exact": 3, "baco": 10, "default": 1, "dosa": 5, "random": 5, "bayesian": 3, "evolution": 5, "two-loop": 5}
 
 DEFAULT_MACHINES = {"paper": Machine(SIDE, scratchpad_kib=128, accumulator_kib=32), "gemmini": Machine(SIDE, 256, 64)}
 """DOSA's default machine, whose memories hold a tile once, and Gemmini's, whose memories hold it twice: the same machine in both spaces."""
@@ -84,7 +83,7 @@ def jobs_of(options: argparse.Namespace) -> list[Job]:
     for space, cap, network, method in itertools.product(options.spaces, options.caps, options.networks, options.methods):
         if method == "exact" and space == "paper":  # there it is the same as `best`
             continue
-        points = {"best": 0, "many": 0, "exact": 0, "default": 0, "bayesian": options.bayesian_points}.get(method, options.points)
+        points = {"best": 0, "many": 0, "exact": 0, "default": 0}.get(method, options.points)
         seeds = SEEDS[method] if options.seeds is None else min(options.seeds, SEEDS[method])
         found += [Job(network, space, cap, method, seed, points) for seed in range(seeds)]
     return sorted(found, key=lambda job: (job.method != "bayesian", job.seed))
@@ -192,7 +191,6 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--caps", nargs="+", choices=CAPS, default=list(CAPS))
     parser.add_argument("--methods", nargs="+", choices=list(SEEDS), default=list(SEEDS))
     parser.add_argument("--points", type=int, default=POINTS, help="mappings of each layer that a method may score")
-    parser.add_argument("--bayesian-points", type=int, default=POINTS)
     parser.add_argument("--seeds", type=int, help="at most so many of each method")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--shard", default="1/1", help="which part of how many")

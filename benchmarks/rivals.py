@@ -5,7 +5,7 @@
 A sample is one mapping of one layer. `--points` (10,430 unless told, DOSA's 7 starts of 1,490 steps) is how many mappings of each layer a
 method may score. Prints a table, and leaves in OUT/NETWORK rivals.json, from which a later call without `--again` takes finished runs;
 and rivals.svg, the picture. The report of `baco explore NETWORK --out OUT/NETWORK` draws the others' curves beside its own search.
-`bayesian` needs the extra baco[rivals] and takes longest, some 6 ms a sample.
+`bayesian` needs the extra baco[rivals] and takes longest, some 0.6 ms a sample.
 """
 
 from __future__ import annotations

@@ -30,11 +30,12 @@ from baco.perfmodel.equations import (
     count,
     cycles,
     energies,
+    extent,
 )
 from baco.perfmodel.exact import shape_of
 from baco.search.spaces import Limits, Space
 from baco.search.tilings import EXACT, spatial
-from baco.workload import DIMENSIONS, Mapping, Problem, window
+from baco.workload import DIMENSIONS, Mapping, Problem
 
 AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
 ARRAYS = Operations(where=np.where, minimum=np.minimum, maximum=np.maximum)
@@ -115,8 +116,9 @@ def capacities(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least accumulator and scratchpad in KiB that hold these tiles; arrays as for :func:`score`."""
     tile = {d: t.astype(np.float64) for d, t in zip(DIMENSIONS, tiles, strict=True)}
-    rows = np.vectorize(window, otypes=[float])(tiles[2], tiles[0], problem.stride[0], problem.dilation[0])
-    lines = np.vectorize(window, otypes=[float])(tiles[3], tiles[1], problem.stride[1], problem.dilation[1])
+    rows, lines = (
+        extent(tile[o], tile[t], problem.stride[axis], problem.dilation[axis], "reload", ARRAYS) for axis, (o, t) in enumerate(("PR", "QS"))
+    )
     weights, inputs = tile["R"] * tile["S"] * tile["C"] * tile["K"], tile["N"] * tile["C"] * rows * lines
     blocks_c, blocks_k = -(-tiles[AXIS_C] // spatial_c), -(-tiles[AXIS_K] // spatial_k)
     accumulator_kib = space.accumulator_kib(tile["N"] * tile["P"] * tile["Q"] * blocks_k, side if columns is None else columns)

@@ -31,8 +31,7 @@ def bounds():
 
 def search(method, space, samples=SAMPLES, **options):
     if method == "bayesian":
-        pytest.importorskip("optuna")
-        samples = 60
+        pytest.importorskip("sklearn")
     return run(method, TINY, space_named(space), samples=samples, **options)
 
 
@@ -61,7 +60,7 @@ def test_a_seed_gives_one_answer(method):
     assert other.history != first.history
 
 
-@pytest.mark.parametrize("method", ["random", "evolution", "two-loop", "dosa"])
+@pytest.mark.parametrize("method", METHODS)
 def test_rivals_keep_limits(method):
     limits = Limits(max_dim=8, max_scratchpad_kib=4, max_area_mm2=0.1)
     design = search(method, "paper", samples=400, limits=limits).design

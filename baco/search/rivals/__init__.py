@@ -64,7 +64,7 @@ def run(
     """Search with `method` (of METHODS) until `samples` mappings are scored; the same seed gives the same answer.
 
     Raises:
-        InvalidSearch: for an unknown method, too few samples for one mapping of each layer, or `bayesian` without Optuna.
+        InvalidSearch: for an unknown method, too few samples for one mapping of each layer, or `bayesian` without scikit-learn.
         NoDesign: if no design within the limits was found.
     """
     if method not in METHODS:

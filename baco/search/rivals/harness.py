@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,15 @@ GENES = len(DIMENSIONS) + 1
 """Of a mapping: for each dimension which of its divisors is the tile's size, and which loop order."""
 LARGEST_KIB = 2048.0
 """Of each memory that is drawn: DOSA's random hardware has from 1 KiB to this."""
+POINTS = 1000
+"""Machines drawn at a time."""
 AXIS_C, AXIS_K = DIMENSIONS.index("C"), DIMENSIONS.index("K")
 
-_spatial = lru_cache(maxsize=None)(spatial)
+
+@cache
+def _across(size: int, side: int) -> NDArray[np.int64]:
+    """For each divisor of a dimension, how many of a tile of that size lie across the array."""
+    return np.array([spatial(tile, side) for tile in divisors(size)])
 
 
 @dataclass(frozen=True)
@@ -74,11 +80,12 @@ class MappingSpace:
     def _placed(
         self, genes: NDArray[np.int64], sides: NDArray[np.int64]
     ) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], NDArray[np.int64]]:
-        tiles = self.tiles(genes)
+        distinct, at = np.unique(sides, return_inverse=True)
         s_c, s_k = (
-            np.array([_spatial(int(t), int(s)) for t, s in zip(tiles[axis], sides, strict=True)], np.int64) for axis in (AXIS_C, AXIS_K)
+            np.stack([_across(size, int(side)) for side in distinct])[at, genes[:, axis]]
+            for axis, size in ((AXIS_C, self.problem.C), (AXIS_K, self.problem.K))
         )
-        return tiles, s_c, s_k
+        return self.tiles(genes), s_c, s_k
 
     def fits(self, genes: NDArray[np.int64], hardware: Hardware) -> NDArray[np.bool_]:
         """Which mappings the machine holds."""
@@ -133,10 +140,16 @@ class Harness:
     def left(self) -> int:
         return self.budget - self.samples
 
-    def random_hardware(self) -> Hardware:
-        """Side and memories log-uniform, as DOSA's random hardware, within the limits as far as one can tell at once."""
-        draw = self.generator.random(3)
-        return self.hardware_at(*draw)
+    def random_points(self) -> NDArray[np.float64]:
+        """(any, 3): random points of the unit cube, of which those whose machines are within the limits; all of them if none is.
+
+        Side and memories are log-uniform, as DOSA's random hardware.
+        """
+        points = self.generator.random((POINTS, 3))
+        machines = [self.hardware_at(*point) for point in points]
+        figures = (np.array([getattr(m, name) for m in machines]) for name in ("side", "accumulator_kib", "scratchpad_kib"))
+        within = self.limits.holds(*figures)
+        return points[within] if within.any() else points
 
     def hardware_at(self, side: float, accumulator: float, scratchpad: float) -> Hardware:
         """The machine at a point of the unit cube: each figure from least (0) to largest (1) by proportion."""

@@ -13,16 +13,30 @@ BATCH = 20
 """Mappings of a layer that are drawn together: between batches the network's best is recorded, and a mapper may learn."""
 PARENTS = 6
 
-Propose = Callable[[MappingSpace, NDArray[np.int64], int, np.random.Generator], NDArray[np.int64]]
-"""From the mappings of a layer so far, best first, (any, GENES): that many more."""
+Propose = Callable[[MappingSpace, Hardware, NDArray[np.int64], NDArray[np.float64], int, np.random.Generator], NDArray[np.int64]]
+"""From the mappings of a layer so far, best first, (any, GENES), and their EDP on the machine, (any,): that many more."""
 
 
-def propose_random(space: MappingSpace, seen: NDArray[np.int64], many: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def propose_random(
+    space: MappingSpace,
+    hardware: Hardware,
+    seen: NDArray[np.int64],
+    edps: NDArray[np.float64],
+    many: int,
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
     """Anything."""
     return space.random(many, generator)
 
 
-def propose_evolved(space: MappingSpace, seen: NDArray[np.int64], many: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def propose_evolved(
+    space: MappingSpace,
+    hardware: Hardware,
+    seen: NDArray[np.int64],
+    edps: NDArray[np.float64],
+    many: int,
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
     """Children of the best so far."""
     if not len(seen):
         return space.random(many, generator)
@@ -47,17 +61,20 @@ def map_network(harness: Harness, hardware: Hardware, mappings: int, propose: Pr
     layers = len(harness.layers)
     seen = [np.zeros((0, GENES), np.int64)] * layers
     figures = [np.zeros((0, 6))] * layers
+    edps = [np.zeros(0)] * layers
     value = np.inf
     for first in range(0, mappings, BATCH):
         many = min(BATCH, mappings - first, harness.left // layers)
         if not many:
             break
         for i, space in enumerate(harness.layers):
-            genes = space.shrunk(propose(space, seen[i], many, harness.generator), hardware, harness.generator)
+            proposed = propose(space, hardware, seen[i], edps[i], many, harness.generator)
+            genes = space.shrunk(proposed, hardware, harness.generator)
             found = harness.score_layer(i, genes, np.full(many, hardware.side))
             genes, found = np.concatenate([seen[i], genes]), np.concatenate([figures[i], found])
-            rank = np.argsort(harness.layer_edp(found, hardware), kind="stable")
-            seen[i], figures[i] = genes[rank], found[rank]
+            edp = harness.layer_edp(found, hardware)
+            rank = np.argsort(edp, kind="stable")
+            seen[i], figures[i], edps[i] = genes[rank], found[rank], edp[rank]
         genes = np.stack([s[0] for s in seen])
         value = min(value, harness.offer(np.stack([f[0] for f in figures]), hardware.side, harness.choices(genes, hardware.side)))
     return value
