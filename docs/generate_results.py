@@ -63,12 +63,11 @@ INTRODUCTION = """# What the search reaches
 `acceptance.jsonl` (every option is in its help). The networks are the layer tables of the DOSA study, EDP is energy x delay of the whole
 network in uJ x cycles, and everything is judged by one model with the constants of Table 6.3 ([explore.md](explore.md); beside Timeloop:
 [timeloop.md](timeloop.md)). A sample is one mapping of one layer. Mean is geometric, over the seeds; spread is how much worse the worst
-seed is than the best. Seconds are the median of one search on one core of a server with others
-beside it; Bayesian ran on a busier machine.
+seed is than the best. Seconds are the median of one search on one core of a server with others beside it; random, two-loop and Bayesian
+ran on another one, which was busy.
 
 - *explore, every tile* goes on until it has proved its answer: gap is how far that is above the proven bound at most.
-- *explore, DOSA's samples* has 10,430 mappings of each layer, as many as DOSA's 7 starts of 1,490 steps, and so have the rivals; *Bayesian*
-  has as many as its line says, as it takes some 7 ms a sample.
+- *explore, DOSA's samples* has 10,430 mappings of each layer, as many as DOSA's 7 starts of 1,490 steps, and so have the rivals.
 - *default machine, best mapping*: each layer's best of all mappings, so no mapper does better on that machine.
 - In the gemmini space `explore` looks at tiles that leave a smaller last one as well, which the rivals do not know; *tiles that divide* is
   the comparison on equal terms.
@@ -235,7 +234,7 @@ def single_operators() -> list[str]:
     return [
         "## Single operators",
         "",
-        f"`python benchmarks/operators.py`, here {many} of its 540 cases (`--every 3`): Tables 6.4 to 6.6 of the dissertation on shapes drawn",
+        f"`python benchmarks/operators.py`, {many} cases: Tables 6.4 to 6.6 of the dissertation on shapes drawn",
         "from the same ranges, each case with its own machine and mapping in the gemmini space. Cycles and uJ are means, EDP over that of",
         "Gemmini-BACO is a geometric mean; the last column is Table 6.6. There is no cap here either, so the largest arrays win where a case",
         "is large; DOSA has 5,000 samples of each case. A product with a vector uses each weight once, so that DRAM binds on every machine of",
