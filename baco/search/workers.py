@@ -77,7 +77,7 @@ def open_workers(workers: int | str | None, mappings: int) -> Iterator[Workers]:
     """Whoever is to score so many mappings; None stands for all cores where that many are worth it.
 
     Raises:
-        InvalidSearch: for "ray" where Ray is not installed.
+        InvalidSearch: for "ray" where Ray is not installed, or its cluster cannot be reached.
     """
     if workers == RAY:
         yield Cluster(_ray())
@@ -102,5 +102,12 @@ def _ray() -> Any:
     except ImportError as error:
         raise InvalidSearch("workers", "are to be Ray's, which is not installed: install the extra baco[ray].") from error
     if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
+        try:
+            ray.init(log_to_driver=False, include_dashboard=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            where = os.environ.get("RAY_ADDRESS", "this machine")
+            reason = str(error).split("\n")[0].rstrip(".")
+            raise InvalidSearch(
+                "workers", f"are to be Ray's, which cannot be reached at {where}: {reason}. Is RAY_ADDRESS right?"
+            ) from error
     return ray

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import types
+from unittest.mock import Mock
 
 import pytest
 from small import NETWORK as WHOLE
@@ -31,6 +34,16 @@ def test_several_processes_give_the_answer_of_one(alone):
 def test_a_cluster_gives_the_answer_of_one_process(alone):
     pytest.importorskip("ray")
     assert answer(workers="ray") == alone
+
+
+def test_a_cluster_out_of_reach_is_one_sentence(monkeypatch):
+    ray = types.SimpleNamespace(is_initialized=lambda: False, init=Mock(side_effect=ConnectionError("Failed to connect.\nMore.")))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
+    with pytest.raises(
+        InvalidSearch, match=r"workers: are to be Ray's, which cannot be reached at 192\.0\.2\.1:6379: Failed to connect\. Is"
+    ):
+        explore(NETWORK, workers="ray", **OPTIONS)
 
 
 def test_few_mappings_are_scored_here():
