@@ -212,9 +212,9 @@ class Combination:
             if bound >= value * (1 - gap):
                 heapq.heappush(boxes, (bound, 0, box))
                 break
-            for x0, x1, y0, y1 in [box] if opened == 0 else _halves(box, xs, ys, self._slopes()):
+            for x0, x1, y0, y1 in [box] if opened == 0 else halves(box, xs, ys, self._slopes()):
                 opened += 1
-                selection, bound = self._bound_box(xs[x0], xs[x1], ys[y0], ys[y1], value * (1 - gap))
+                selection, bound = self.bound_box(xs[x0], xs[x1], ys[y0], ys[y1], value * (1 - gap))
                 if selection is not None and selection.value < value:
                     found, value = selection, selection.value
                     if improved:
@@ -231,7 +231,7 @@ class Combination:
         accumulator = np.nanmedian(real[..., ACCUMULATOR], axis=1).sum() * self.prices.accumulator_per_kib_per_column / self.side
         return accumulator, np.nanmedian(real[..., SCRATCHPAD], axis=1).sum() * self.prices.scratchpad_per_kib
 
-    def _bound_box(self, x0: float, x1: float, y0: float, y1: float, cutoff: float) -> tuple[Selection | None, float]:
+    def bound_box(self, x0: float, x1: float, y0: float, y1: float, cutoff: float) -> tuple[Selection | None, float]:
         """A design out of the box that keeps the limits, where one is at hand, and a lower bound on all of them."""
         if not self.limits.holds(self.side, x0, y0):
             return None, np.inf
@@ -258,7 +258,7 @@ class Combination:
 Box = tuple[int, int, int, int]
 
 
-def _halves(box: Box, xs: NDArray[np.float64], ys: NDArray[np.float64], slopes: tuple[float, float]) -> list[Box]:
+def halves(box: Box, xs: NDArray[np.float64], ys: NDArray[np.float64], slopes: tuple[float, float]) -> list[Box]:
     """The box cut in two across the memory whose range weighs more."""
     x0, x1, y0, y1 = box
     across_x = (xs[x1] - xs[x0]) * slopes[0] >= (ys[y1] - ys[y0]) * slopes[1]

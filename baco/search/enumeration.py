@@ -11,15 +11,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from baco.perfmodel.constants import DRAM_WORDS_PER_CYCLE
-from baco.search.allocation import allocate
+from baco.search.branching import branch
 from baco.search.candidates import Table, level3_orders, tabulate
 from baco.search.choice import GAP, Combination, Selection
+from baco.search.floors import floor_of_side
 from baco.search.goals import Rules
 from baco.search.spaces import Limits, Space
 from baco.search.tilings import count_tiles, tile_sizes
 from baco.workload import Problem
-from baco.workloads import Network
 
 if TYPE_CHECKING:
     from baco.search.explorer import Search
@@ -34,59 +33,47 @@ def enumerate_sides(search: Search) -> None:
     """Phase 2, the sides that descent liked best first, so that their results rule out others."""
     liked = {d.side: rank for rank, d in reversed(list(enumerate(search.seen)))}
     sides = sorted(search.space.sides(search.limits), key=lambda s: (liked.get(s, GUIDES), -s))
-    bounds, whole, scored = [], True, []
+    bounds, whole, scored = {}, True, []
     for position, side in enumerate(sides):
         floor = floor_of_side(search.network, side, search.rules)
         if floor >= search.best_value * (1 - GAP) and not search.whole_front:
-            bounds.append(floor)
+            bounds[side] = floor
             continue
         left = (search.budget - search.samples) // 2 if position + 1 < len(sides) else search.budget - search.samples
-        if left < len(search.network.layers) * len(level3_orders(search.rules.halo)):
-            whole = False
-            continue
-        lowest, complete = search.journal.step(
-            search,
-            f"side {side}",
-            lambda side=side, left=left, position=position: _enumerate_side(search, side, left, 0.6 + 0.4 * position / len(sides)),
-            side,
-        )
-        whole &= complete
-        bounds.append(lowest * (1 - search.space.bound_slack(side, search.rules.table)))
+        if all_tiles(search, side) > left:
+            found, whole = search.journal.step(search, "branch and bound", partial(branch, search, sides[position:]))
+            bounds |= dict(found)
+            break
+        fraction = 0.6 + 0.4 * position / len(sides)
+        bounds[side] = search.journal.step(search, f"side {side}", partial(_enumerate_side, search, side, fraction))
         scored.append(side)
     if scored:
-        tiles = "every tile" if whole else f"tiles near those{', by importance,' if search.importance else ''}"
-        search.method.append(f"{tiles} on sides {', '.join(map(str, scored))} combined by branch and bound")
+        search.method.append(f"every tile on sides {', '.join(map(str, scored))} combined by branch and bound")
+    if further := [side for side in search.tables if side not in scored]:
+        how = ", layers by importance," if search.importance else ""
+        search.method.append(f"branch and bound over tiles that cannot be enlarged{how} on sides {', '.join(map(str, further))}")
+    lowest = [bound * (1 - search.space.bound_slack(side, search.rules.table)) for side, bound in bounds.items()]
+    if further and sum(all_tiles(search, most) for _, most in search.space.gaps(search.limits)) > search.budget - search.samples:
+        whole = False
     if whole:
         between, whole = _bounds_between(search)
-        bounds += between
-    search.bound = min([*bounds, search.best_value]) if whole else None
+        lowest += between
+    search.bound = float(min([*lowest, search.best_value])) if whole else None
 
 
-def _enumerate_side(search: Search, side: int, allowance: int, fraction: float) -> tuple[float, bool]:
-    """A lower bound on what the tiles that were scored can do on this side, and whether those were all."""
-    layers, rules = search.network.layers, search.rules
-    if all_tiles(search, side) <= allowance:
-        tables, complete = [], True
-        for layer, found in zip(layers, _tabulated(search, side), strict=True):
-            tables.append(found)
-            search.tell("enumeration", fraction, f"side {side}, {layer.name}")
-    else:
-        units = allocate(search.network, search.seen, side, search.space, search.limits, rules, allowance, even=not search.importance)
-        while True:
-            try:
-                layer, scored = next(units)
-            except StopIteration as end:
-                tables, complete = end.value
-                break
-            search.samples += scored
-            search.tell("enumeration", fraction, f"side {side}, {layers[layer].name}")
+def _enumerate_side(search: Search, side: int, fraction: float) -> float:
+    """A lower bound on what a side can do, every tile scored."""
+    tables = []
+    for layer, found in zip(search.network.layers, _tabulated(search, side), strict=True):
+        tables.append(found)
+        search.tell("enumeration", fraction, f"side {side}, {layer.name}")
     search.tables[side] = tables
 
     def improved(selection: Selection) -> None:
         search.offer(search.design(selection), "enumeration")
         search.tell("enumeration", fraction, f"side {side}")
 
-    return search.combination(side).best(search.best_value, improved)[1], complete
+    return search.combination(side).best(search.best_value, improved)[1]
 
 
 def _tabulated(search: Search, side: int, memory_side: int | None = None) -> Iterator[Table]:
@@ -121,7 +108,7 @@ def _bounds_between(search: Search) -> tuple[list[float], bool]:
         if bound >= search.best_value * (1 - APART) or all_tiles(search, middle) > left:
             bounds.append(bound)
             continue
-        lowest, _ = search.journal.step(search, f"side {middle}", partial(_enumerate_side, search, middle, left, 1.0), middle)
+        lowest = search.journal.step(search, f"side {middle}", partial(_enumerate_side, search, middle, 1.0))
         bounds.append(lowest * (1 - search.space.bound_slack(middle, search.rules.table)))
         ranges = [(a, b) for a, b in ((least_side, middle - 1), (middle + 1, most_side)) if a <= b] + ranges
     return bounds, True
@@ -144,20 +131,6 @@ def _bound_between(search: Search, least_side: int, most_side: int) -> float | N
     counts = [layer.count for layer in search.network.layers]
     relaxed = Combination(tables, counts, least_side, search.limits, search.rules.table, search.rules.goal)
     return relaxed.best(search.best_value)[1] * (1 - search.space.bound_slack(least_side, search.rules.table))
-
-
-def floor_of_side(network: Network, side: int, rules: Rules) -> float:
-    """A lower bound on the objective for any machine of this side: all elements busy, and each tensor crossing DRAM once."""
-    table, energy, cycles = rules.table, 0.0, 0.0
-    for layer in network.layers:
-        p = layer.problem
-        # A dilated filter may leave inputs unread, so those are not counted there.
-        tensors = ("weights", "inputs") if p.dilation == (1, 1) else ("weights",)
-        reads, writes = sum(p.tile_words(tensor, p.sizes) for tensor in tensors), p.tile_words("outputs", p.sizes)
-        energy += layer.count * (p.macs * (table.mac + table.register) + (reads + writes) * table.dram)
-        words = reads + writes if rules.latency == "shared" else max(reads, writes)
-        cycles += layer.count * max(p.macs / side**2, words / DRAM_WORDS_PER_CYCLE)
-    return rules.goal.value(energy, cycles)
 
 
 def all_tiles(search: Search, side: int) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,8 +47,8 @@ STEPS = 225
 LEAST_STEPS = 40
 """A small budget goes to fewer starting points rather than to fewer steps than this."""
 DEVICES = ("auto", "cpu", "cuda")
-DESCENT_SHARE = 0.5
-"""At most this part of the budget goes to descent."""
+DESCENT_SHARE, SMALL_SHARE = 0.5, 0.1
+"""At most this part of the budget goes to descent: half where the other half reaches for every tile of the largest array, else less."""
 
 
 @dataclass
@@ -90,12 +91,17 @@ class Search:
 
     def combination(self, side: int, goal: Goal | None = None) -> Combination:
         """The candidates of a side, ready to be combined."""
-        counts = [layer.count for layer in self.network.layers]
-        return Combination(self.tables[side], counts, side, self.limits, self.rules.table, goal or self.rules.goal)
+        return self.combined(self.tables[side], side, goal)
 
-    def design(self, selection: Selection) -> Design:
-        """A selection from the candidates of its side, in a readable form."""
-        choices = tuple(t.choice(row) for t, row in zip(self.tables[selection.side], selection.rows, strict=True))
+    def combined(self, tables: Sequence[Table], side: int, goal: Goal | None = None) -> Combination:
+        """Candidates of each layer for arrays of a side, ready to be combined."""
+        counts = [layer.count for layer in self.network.layers]
+        return Combination(tables, counts, side, self.limits, self.rules.table, goal or self.rules.goal)
+
+    def design(self, selection: Selection, tables: Sequence[Table] | None = None) -> Design:
+        """A selection from these candidates, those of its side unless others are given, in a readable form."""
+        tables = self.tables[selection.side] if tables is None else tables
+        choices = tuple(t.choice(row) for t, row in zip(tables, selection.rows, strict=True))
         hardware = selection.side, selection.accumulator_kib, selection.scratchpad_kib
         return Design(selection.value, selection.energy, selection.latency, *hardware, choices)
 
@@ -272,7 +278,8 @@ def _descend(search: Search) -> None:
     from baco.search.descent import ROUND_EVERY, descend, device_for, exact_designs, rounds, start
 
     per_start = len(search.network.layers) * len(level3_orders(search.rules.halo))
-    share = int(search.budget * DESCENT_SHARE)
+    reach = all_tiles(search, search.limits.largest_side) <= search.budget * (1 - DESCENT_SHARE)
+    share = int(search.budget * (DESCENT_SHARE if reach else SMALL_SHARE))
     starts = max(1, min(search.starts, share // per_start // LEAST_STEPS))
     steps = max(0, min(STEPS, share // (starts * per_start) - 1 - STEPS // ROUND_EVERY))
     search.method.append(f"descent from {starts} starting points in {steps} steps")

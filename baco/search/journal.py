@@ -81,33 +81,36 @@ class Journal:
         name, last = list(self.steps.items())[-1]
         return f"{name}, {last['state']['samples']:,} mappings in {self.earlier:.0f} s"
 
-    def step(self, search: Search, name: str, work: Callable[[], Any], side: int | None = None) -> Any:
+    def step(self, search: Search, name: str, work: Callable[[], Any]) -> Any:
         """Do `work` and return its answer, which must be JSON; or return what it answered in an earlier run, the search as it was after it.
 
-        With `side`, the candidates of that side belong to the state that the step leaves.
+        The candidates of the sides that it adds to the search belong to the state that it leaves.
         """
         if name in self.steps:
-            return self._restore(search, name, side)
+            return self._restore(search, name)
+        before = set(search.tables)
         answer = work()
         if self.file is not None:
-            self.steps[name] = {"answer": answer, "state": _state(search)}
-            for i, table in enumerate(search.tables.get(side, []) if side is not None else []):
-                self.arrays[f"{side}/{i}/figures"], self.arrays[f"{side}/{i}/choices"] = table.figures, table.choices
-                self.steps[name].setdefault("orders", []).append(list(table.orders))
+            added = {side: tables for side, tables in search.tables.items() if side not in before}
+            for side, tables in added.items():
+                for i, table in enumerate(tables):
+                    self.arrays[f"{side}/{i}/figures"], self.arrays[f"{side}/{i}/choices"] = table.figures, table.choices
+            orders = [[side, [list(table.orders) for table in tables]] for side, tables in added.items()]
+            self.steps[name] = {"answer": answer, "state": _state(search), "orders": orders}
             self._write(self.file)
         return answer
 
-    def _restore(self, search: Search, name: str, side: int | None) -> Any:
+    def _restore(self, search: Search, name: str) -> Any:
         entry = self.steps[name]
         state = entry["state"]
         search.samples = state["samples"]
         search.best = None if state["best"] is None else _design(state["best"])
         search.seen = [_design(design) for design in state["seen"]]
         search.history = [(samples, value, phase) for samples, value, phase in state["history"]]
-        if side is not None:
+        for side, orders in entry["orders"]:
             search.tables[side] = [
-                Table(self.arrays[f"{side}/{i}/figures"], self.arrays[f"{side}/{i}/choices"], tuple(orders))
-                for i, orders in enumerate(entry.get("orders", []))
+                Table(self.arrays[f"{side}/{i}/figures"], self.arrays[f"{side}/{i}/choices"], tuple(names))
+                for i, names in enumerate(orders)
             ]
         return entry["answer"]
 

@@ -13,7 +13,7 @@ from test_candidates import FULL, PROBLEMS, SIDE, mappings
 from baco.perfmodel import EnergyTable, Machine, evaluate
 from baco.search.candidates import tabulate
 from baco.search.choice import Combination
-from baco.search.enumeration import floor_of_side
+from baco.search.floors import floor_of_side
 from baco.search.goals import UNITS, Goal, Rules
 from baco.search.spaces import GemminiSpace, Limits, PaperSpace
 from baco.workloads import Layer, Network

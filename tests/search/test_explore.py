@@ -89,7 +89,7 @@ def test_a_design_is_written_and_read_back(result, tmp_path):
 def test_a_small_budget_is_kept(budget):
     result = explore(NETWORK, budget=budget)
     assert result.samples <= budget
-    assert result.bound is None
+    assert result.bound is None or result.bound <= result.edp
 
 
 def test_limits_are_kept():

@@ -1,36 +1,16 @@
-"""Effort by importance: the estimate by hand, and an allocation that scores what it says."""
+"""Effort by importance: the estimate by hand, and a search that goes by it."""
 
 from __future__ import annotations
 
-import itertools
-import math
-
-import numpy as np
 import pytest
 from small import NETWORK
 
 from baco.search import explore
-from baco.search.allocation import allocate, menu_of
-from baco.search.candidates import tabulate
-from baco.search.goals import RULES
 from baco.search.importance import PATIENCE, Scheduler
-from baco.search.spaces import Limits, space_named
-from baco.search.tilings import divisors
-from baco.workload import DIMENSIONS, Problem
+from baco.workload import Problem
 from baco.workloads import Layer
 
-PAPER = space_named("paper")
 LAYERS = [Layer(Problem.gemm(8, 8, 8)), Layer(Problem.gemm(8, 8, 16), 2), Layer(Problem(R=3, S=3, P=4, Q=4, C=8, K=8))]
-
-
-def finish(units):
-    """The (layer, scored) of an allocation, and what it returns."""
-    done = []
-    while True:
-        try:
-            done.append(next(units))
-        except StopIteration as end:
-            return done, *end.value
 
 
 def test_the_gain_is_that_of_the_equations():
@@ -69,43 +49,11 @@ def test_even_effort_is_even():
     assert sorted(chosen) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
-def test_slabs_cover_every_tile_once():
-    problem = Problem(P=4, Q=2, C=6, K=4)
-    menu = menu_of({d: divisors(n) for d, n in problem.sizes.items()}, [(1, 1, 2, 1, 3, 4, 1)])
-    slabs = [menu.taken]
-    while menu.waiting:
-        slabs.append(menu.next_slab())
-        menu.take()
-    tiles = [tile for slab in slabs for tile in itertools.product(*(slab[d] for d in DIMENSIONS))]
-    assert sorted(tiles) == sorted(itertools.product(*(divisors(problem.sizes[d]) for d in DIMENSIONS)))
-    assert slabs[1]["C"] in ([2], [6]) or slabs[1]["P"] in ([1], [4])  # the nearest in proportion come first
-
-
-@pytest.mark.parametrize("even", [False, True])
-def test_an_allocation_with_enough_samples_is_the_whole_enumeration(even):
-    done, tables, complete = finish(allocate(NETWORK, [], 16, PAPER, Limits(), RULES, 10**6, even=even))
-    assert complete
-    for i, (layer, table) in enumerate(zip(NETWORK.layers, tables, strict=True)):
-        whole, scored = tabulate(layer.problem, {d: divisors(n) for d, n in layer.problem.sizes.items()}, 16, PAPER, Limits())
-        assert sum(n for at, n in done if at == i) == scored
-        # The same undominated figures; of candidates with equal figures either may stay.
-        one, other = (np.array(sorted(map(tuple, t.figures.tolist()))) for t in (table, whole))
-        np.testing.assert_allclose(one, other)
-
-
-def test_an_allocation_keeps_its_allowance():
-    for allowance in (18, 100, 1000):
-        done, tables, complete = finish(allocate(NETWORK, [], 16, PAPER, Limits(), RULES, allowance))
-        assert sum(n for _, n in done) <= allowance and not complete
-        assert all(len(table.figures) for table in tables) and {layer for layer, _ in done} == set(range(len(NETWORK.layers)))
-
-
 @pytest.mark.parametrize("importance", [True, False])
-def test_a_search_that_cannot_try_every_tile(importance):
+def test_a_search_that_cannot_try_what_it_asks_for(importance):
     best = explore(NETWORK, space="paper", budget=250_000)
-    found = explore(NETWORK, space="paper", budget=3000, importance=importance)
-    assert found.samples <= 3000 and found.bound is None
-    assert best.bound <= found.edp < 1.2 * best.edp
-    assert found.edp == explore(NETWORK, space="paper", budget=3000, importance=importance).edp
+    found = explore(NETWORK, space="paper", budget=200, importance=importance)
+    assert found.samples <= 200 and found.bound is None
+    assert best.bound <= found.edp < 1.5 * best.edp
+    assert found.edp == explore(NETWORK, space="paper", budget=200, importance=importance).edp
     assert ("importance" in found.method) is importance
-    assert math.isfinite(found.edp)

@@ -21,7 +21,7 @@ from baco.workloads import Network
 
 PAIR = Network("pair", NETWORK.layers[2:4])
 
-OPTIONS = {"objective": "pareto", "budget": 30_000, "space": "paper", "max_sram_kib": 40.0, "max_dim": 64}
+OPTIONS = {"objective": "pareto", "budget": 40_000, "space": "paper", "max_sram_kib": 40.0, "max_dim": 12}
 
 
 class Killed(Exception):
@@ -50,7 +50,7 @@ def expected():
     return answer(explore(PAIR, **OPTIONS))
 
 
-@pytest.mark.parametrize(("phase", "times", "stopped"), [("descent", 90, r"descent \d+"), ("enumeration", 12, r"(side|sides) .+")])
+@pytest.mark.parametrize(("phase", "times", "stopped"), [("descent", 90, r"descent \d+"), ("enumeration", 6, r"(side|sides) .+")])
 def test_a_search_goes_on_with_the_same_answer(phase, times, stopped, expected, tmp_path):
     killed_at(phase, times, tmp_path)
     told = io.StringIO()
@@ -61,6 +61,16 @@ def test_a_search_goes_on_with_the_same_answer(phase, times, stopped, expected, 
     assert re.fullmatch(rf"goes on where an earlier run was stopped: after {stopped}, [\d,]+ mappings in \d+ s", first)
     assert json.loads((tmp_path / "design.json").read_text())["edp"] == expected["edp"]
     assert not (tmp_path / PROGRESS_FILE).exists()  # nothing is left to go on from
+
+
+@pytest.mark.parametrize(("phase", "stopped"), [("enumeration", r"descent \d+"), ("front", "branch and bound")])
+def test_a_search_of_few_samples_goes_on_with_the_same_answer(phase, stopped, tmp_path):
+    few = {"budget": 5_000}
+    killed_at(phase, 5, tmp_path, **few)
+    reached = []
+    resumed = explore(PAIR, **{**OPTIONS, **few}, out=tmp_path, progress=lambda event: reached.append(event.detail))
+    assert answer(resumed) == answer(explore(PAIR, **{**OPTIONS, **few}))
+    assert re.fullmatch(rf"{stopped}, [\d,]+ mappings in \d+ s", reached[0])
 
 
 def test_what_was_done_is_not_done_again(expected, tmp_path, monkeypatch):
@@ -74,7 +84,7 @@ def test_what_was_done_is_not_done_again(expected, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"max_sram_kib": 41.0}], ids=str)
 def test_the_progress_of_another_search_is_not_taken(change, tmp_path):
-    killed_at("enumeration", 12, tmp_path, **change)
+    killed_at("enumeration", 6, tmp_path, **change)
     phases = []
     explore(PAIR, **OPTIONS, out=tmp_path, progress=lambda event: phases.append((event.phase, event.samples)))
     assert phases[0][1] <= 24 * len(PAIR.layers) * 3  # from the start
@@ -107,7 +117,7 @@ from baco.workloads import Network
 seen = []
 def progress(event):
     seen.append(event.phase)
-    if seen.count("enumeration") == 12:
+    if seen.count("enumeration") == 6:
         os.kill(os.getpid(), signal.SIGKILL)
 explore(Network("pair", NETWORK.layers[2:4]), out={out!r}, progress=progress, **{options!r})
 """
