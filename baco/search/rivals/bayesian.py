@@ -24,10 +24,13 @@ CANDIDATES = 500
 """Random mappings of a layer out of which the next are chosen."""
 CONFIDENCE = 1.0
 """Standard deviations below the mean at which a candidate is judged (DOSA's `l`)."""
-JITTER = 1e-4
-"""Added to the variance of what was seen, to keep its matrix invertible where two candidates are nearly the same."""
+NOISE = 1e-2
+"""Variance of what was seen, as a part of that between candidates: a machine's value depends on how well its mappings were found."""
+SCALES = np.log([0.25, 0.5, 1.0, 2.0, 4.0])
+"""Length scales that are tried for mappings, as there are too many processes of them to optimise each."""
 
-Bound = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+Values = NDArray[np.float64]
+Bound = Callable[[Values, Values, Values, bool], Values]
 
 
 def search(harness: Harness) -> None:
@@ -49,13 +52,13 @@ def search(harness: Harness) -> None:
         if not len(seen):
             return space.random(many, generator)
         candidates = np.unique(space.shrunk(space.random(CANDIDATES, generator), hardware, generator), axis=0)
-        bounds = lower_bound(_features(space, seen), np.log(edps), _features(space, candidates))
+        bounds = lower_bound(_features(space, seen), np.log(edps), _features(space, candidates), False)
         return candidates[np.resize(np.argsort(bounds, kind="stable")[:many], many)]
 
     points, values = np.zeros((0, 3)), np.zeros(0)
     while harness.left >= len(harness.layers):
         candidates = harness.random_points()
-        chosen = 0 if len(points) < STARTUP else int(lower_bound(points, _logarithms(values), candidates).argmin())
+        chosen = 0 if len(points) < STARTUP else int(lower_bound(points, _logarithms(values), candidates, True).argmin())
         value = map_network(harness, harness.hardware_at(*candidates[chosen]), MAPPINGS, propose)
         points, values = np.vstack([points, candidates[chosen]]), np.append(values, value)
 
@@ -68,15 +71,27 @@ def _gaussian_process() -> Bound:
     except ImportError as error:
         raise InvalidSearch("method", "bayesian needs scikit-learn: install the extra baco[rivals].") from error
 
-    def lower_bound(seen: NDArray[np.float64], values: NDArray[np.float64], candidates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(candidates,): the lower confidence bound of each, from the values (seen,) at points (seen, features)."""
+    def lower_bound(seen: Values, values: Values, candidates: Values, optimised: bool) -> Values:
+        """(candidates,): the lower confidence bound of each, from the values (seen,) at points (seen, features).
+
+        With `optimised`, every feature has its own length scale; else all have one of SCALES.
+        """
+        kernel = Matern(np.ones(seen.shape[1]) if optimised else 1.0, nu=2.5)
+        optimizer = "fmin_l_bfgs_b" if optimised else _likeliest_scale
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at the end of its range
-            process = GaussianProcessRegressor(Matern(nu=2.5), alpha=JITTER, normalize_y=True).fit(seen, values)
+            process = GaussianProcessRegressor(kernel, alpha=NOISE, normalize_y=True, optimizer=optimizer).fit(seen, values)
         mean, deviation = process.predict(candidates, return_std=True)
         return mean - CONFIDENCE * deviation
 
     return lower_bound
+
+
+def _likeliest_scale(objective: Callable[..., float], theta: Values, bounds: Values) -> tuple[Values, float]:
+    """An optimizer for scikit-learn: the scale out of SCALES with the least negative likelihood."""
+    likelihoods = [objective(np.array([scale]), eval_gradient=False) for scale in SCALES]
+    best = int(np.argmin(likelihoods))
+    return SCALES[best : best + 1], likelihoods[best]
 
 
 def _features(space: MappingSpace, genes: NDArray[np.int64]) -> NDArray[np.float64]:
