@@ -140,16 +140,28 @@ class Harness:
     def left(self) -> int:
         return self.budget - self.samples
 
-    def random_points(self) -> NDArray[np.float64]:
-        """(any, 3): random points of the unit cube, of which those whose machines are within the limits; all of them if none is.
+    def random_point(self) -> NDArray[np.float64]:
+        """(3,): a random point of the unit cube whose machine is within the limits; any, if POINTS in a row are not.
 
         Side and memories are log-uniform, as DOSA's random hardware.
         """
+        for _ in range(POINTS):
+            point = self.generator.random(3)
+            if self._within(point[None])[0]:
+                break
+        return point
+
+    def random_points(self) -> NDArray[np.float64]:
+        """(any, 3): of POINTS random points of the unit cube those whose machines are within the limits; all of them if none is."""
         points = self.generator.random((POINTS, 3))
-        machines = [self.hardware_at(*point) for point in points]
-        figures = (np.array([getattr(m, name) for m in machines]) for name in ("side", "accumulator_kib", "scratchpad_kib"))
-        within = self.limits.holds(*figures)
+        within = self._within(points)
         return points[within] if within.any() else points
+
+    def _within(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        machines = [self.hardware_at(*point) for point in points]
+        return self.limits.holds(
+            *(np.array([getattr(m, name) for m in machines]) for name in ("side", "accumulator_kib", "scratchpad_kib"))
+        )
 
     def hardware_at(self, side: float, accumulator: float, scratchpad: float) -> Hardware:
         """The machine at a point of the unit cube: each figure from least (0) to largest (1) by proportion."""

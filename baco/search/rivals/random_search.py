@@ -11,4 +11,4 @@ MAPPINGS = 1000
 def search(harness: Harness) -> None:
     """Run until the samples are used up."""
     while harness.left >= len(harness.layers):
-        map_network(harness, harness.hardware_at(*harness.random_points()[0]), MAPPINGS, propose_random)
+        map_network(harness, harness.hardware_at(*harness.random_point()), MAPPINGS, propose_random)

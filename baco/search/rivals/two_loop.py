@@ -23,7 +23,7 @@ def search(harness: Harness) -> None:
     tried: list[tuple[float, tuple[float, ...]]] = []
     while harness.left >= len(harness.layers):
         if len(tried) < GENERATION:
-            point = harness.random_points()[0]
+            point = harness.random_point()
         else:
             best = np.array([p for _, p in sorted(tried)[:PARENTS]])
             parents = best[harness.generator.integers(0, len(best), 2)]
