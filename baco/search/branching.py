@@ -3,7 +3,7 @@
 A box is a side and a range of each memory. On the way to its bound, those tiles are scored that its machines hold and that cannot be
 enlarged within them (`maximal`), as no other can be best on its largest; the least of them at the prices of its smallest is a lower bound
 (`choice`). The box with the lowest bound of all sides is cut in two next, so that effort goes to the sides and memories that can still hold
-the best design. That it found it is proven when no box is left below it.
+the best design. When no box is left below it by more than GAP, it is proven to be that.
 
 A box gets a part of what is left of the budget. Where that does not reach for all its tiles, layers get it by importance
 (:mod:`baco.search.importance`), the tiles nearest to their best first, and nothing is proven any more.
@@ -27,9 +27,10 @@ from baco.search.maximal import Box, Tiles
 if TYPE_CHECKING:
     from baco.search.explorer import Search
 
-WHOLE_PART, PART = 2, 16
-"""A box gets all its tiles where they take no more than one part in so many of the samples left, and else one part in so many."""
-UNIT = 16
+LARGEST_PART, LEAST_PART, PACE = 2, 16, 4
+"""A box gets all its tiles where they take no more than one part in so many of the samples left: in LARGEST_PART for the first PACE boxes
+of a side, in one more for the next PACE, up to LEAST_PART. Where they take more, it gets one part in LEAST_PART."""
+UNIT = 32
 """Tiles of a layer scored at a time, where not all can be."""
 NOTHING_FITS = 1e3
 """Cost of a layer of which no tile scored fits: far more than the whole network's, which is 2."""
@@ -50,6 +51,7 @@ class Side:
         self.most = np.array([np.count_nonzero(limits.holds(side, x, self.ys)) - 1 for x in self.xs], np.int64)
         for tiles in self.layers:
             tiles.place(self.xs, self.ys)
+        self.filled = 0
         work = sum(layer.count * layer.problem.macs for layer in search.network.layers)
         table = search.rules.table
         self.slopes = work / side**2 * table.accumulator_per_kib_per_column, work / side * table.scratchpad_per_kib
@@ -69,19 +71,20 @@ class Side:
         search = self.search
         waiting = [tiles.unscored(box, self.most) for tiles in self.layers]
         orders = len(level3_orders(search.rules.halo))
-        whole = sum(map(len, waiting)) * orders <= left // WHOLE_PART
+        whole = sum(map(len, waiting)) * orders <= left // min(LARGEST_PART + self.filled // PACE, LEAST_PART)
+        self.filled += 1
         if whole:
             for tiles, places in zip(self.layers, waiting, strict=True):
                 search.samples += len(tiles.score(places).figures) if len(places) else 0
         else:
-            self._by_importance(box, waiting, left // PART)
+            self._by_importance(box, waiting, left // LEAST_PART)
         return whole
 
     def _by_importance(self, box: Box, waiting: list[NDArray[np.int64]], allowance: int) -> None:
         """Score waiting tiles of the layers that promise most, those nearest to the layer's best first, up to the allowance."""
         search, layers = self.search, self.search.network.layers
         scheduler, orders = Scheduler(layers, even=not search.importance), len(level3_orders(search.rules.halo))
-        unit = max(1, min(UNIT, allowance // (2 * orders * len(layers))))
+        unit = max(1, min(UNIT, allowance // (orders * len(layers))))
         found = [self._best(i, tiles.table, box) for i, tiles in enumerate(self.layers)]
         while (i := scheduler.choose()) is not None:
             if not len(waiting[i]):
@@ -137,6 +140,7 @@ class Side:
 def branch(search: Search, sides: Sequence[int]) -> tuple[list[tuple[int, float]], bool]:
     """The best design of these sides that the budget reaches for; lower bounds on the sides, and whether those are proven."""
     opened: dict[int, Side] = {}
+    # With sliding windows a tile that can be enlarged may be the best.
     proven = search.rules.halo == "reload"
     heap: list[tuple[float, int, int, Box | None]] = []
     for side in sides:

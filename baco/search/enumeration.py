@@ -1,4 +1,4 @@
-"""Phase 2 of a search: every tile of every layer, or those near what descent found, for each side of the array worth it; and the bound.
+"""Phase 2 of a search: every tile of every layer, or those that branch and bound asks for, on each side worth it; and the bound.
 
 Each side's candidates are combined by branch and bound (`choice`), which also gives a lower bound on what that side can do. Sides that were
 not tried lie between two that were, and are bounded together, by a machine with the elements of the largest and the memories and the area
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from baco.search.explorer import Search
 
 GUIDES = 4
-"""Designs of descent around which tiles are looked for when the budget does not reach for all."""
+"""Designs of descent that are remembered: their sides come first."""
 APART = 0.01
 """Sides between two that were tried are told apart where their bound is further below the best design than this part."""
 

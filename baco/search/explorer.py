@@ -3,8 +3,8 @@
 Three phases, one after the other, all scoring with the same equations:
 
 1. Descent (`descent`): many random starting points at once; finds good designs from few samples, and where to look closer.
-2. Enumeration (`candidates`, `choice`): for each side of the array worth it, every tile of every layer (or, when the budget does not
-   reach, those around what descent found), thinned to the undominated, and from them the best combination with a bound.
+2. Enumeration (`candidates`, `choice`): for each side of the array worth it, every tile of every layer, thinned to the undominated, and
+   from them the best combination with a bound. When the budget does not reach, `branching` scores those that can be best only.
 3. Polish (`polish`): on the hardware so chosen, larger tiles where they cost nothing.
 
 What is skipped is skipped for a bound or for the budget, never for the clock: the same seed gives the same answer.
