@@ -5,7 +5,7 @@
 (a) the default machine with its library's tiles; (b) block partition: the best mapping of each layer on that machine; (c) inferred
 hardware: memories as small as the mappings allow, 16 x 16; (d) the whole machine by the analytical model; all in the gemmini space, (c) and
 (d) no larger than the default machine. (e), the learned model, changes what a design is judged by, not this EDP, and (f), importance, what
-a search finds with few samples: the same search with 20,000 samples without it and with it. Writes RESULTS (benchmarks/results/
+a search finds with few samples: the same search with 8,000 samples without it and with it. Writes RESULTS (benchmarks/results/
 ablation.jsonl) anew, a line a row.
 """
 
@@ -22,7 +22,7 @@ from baco.search import explore
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
 LIBRARY = "gemmini-default, its library's tiles"
-FEW = 20_000
+FEW = 8_000
 BUDGET = 100_000_000
 
 

@@ -63,11 +63,12 @@ INTRODUCTION = """# What the search reaches
 `acceptance.jsonl` (every option is in its help). The networks are the layer tables of the DOSA study, EDP is energy x delay of the whole
 network in uJ x cycles, and everything is judged by one model with the constants of Table 6.3 ([explore.md](explore.md); beside Timeloop:
 [timeloop.md](timeloop.md)). A sample is one mapping of one layer. Mean is geometric, over the seeds; spread is how much worse the worst
-seed is than the best. Seconds are the median of one search on one core of a server with others beside it; random, two-loop and Bayesian
-ran on another one, which was busy.
+seed is than the best. Seconds are the median of one search on one core of a server with others beside it; those of *DOSA's samples*, of
+Bayesian, and of random and two-loop under an area are from another one, which had twice the work that its cores could do.
 
 - *explore, every tile* goes on until it has proved its answer: gap is how far that is above the proven bound at most.
-- *explore, DOSA's samples* has 10,430 mappings of each layer, as many as DOSA's 7 starts of 1,490 steps, and so have the rivals.
+- *explore, DOSA's samples* may score 10,430 mappings of each layer, as many as DOSA's 7 starts of 1,490 steps, and so may the rivals. It
+  ends before that where it has proved its answer.
 - *default machine, best mapping*: each layer's best of all mappings, so no mapper does better on that machine.
 - In the gemmini space `explore` looks at tiles that leave a smaller last one as well, which the rivals do not know; *tiles that divide* is
   the comparison on equal terms.
@@ -294,8 +295,9 @@ def ablation() -> list[str]:
         "than the default machine.",
         "",
         *table(["", "what", "EDP", "better by", "published"], rows),
-        f"Importance, (f), matters where the samples do not reach for every tile: {few[0]['edp'] / few[1]['edp']:.2f} times better EDP at 20,000",
-        f"samples ({few[0]['edp']:.3e} without, {few[1]['edp']:.3e} with it). The learned model, (e), changes what a design is judged by, not this EDP.",
+        f"Importance, (f), matters where the samples are too few for what the search asks for: {few[0]['edp'] / few[1]['edp']:.2f} times better EDP",
+        f"with 8,000 ({few[0]['edp']:.3e} without, {few[1]['edp']:.3e} with it), and nothing from 20,000 on ([explore.md](explore.md#importance)).",
+        "The learned model, (e), changes what a design is judged by, not this EDP.",
         "",
     ]
 
