@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baco.search.errors import InvalidSearch
-from baco.search.rivals.harness import Hardware, Harness, MappingSpace
-from baco.search.rivals.mapper import map_network
+from baco.search.rivals.harness import Harness, MappingSpace
+from baco.search.rivals.mapper import Tried, map_network
 
 MAPPINGS = 100
 STARTUP = 10
@@ -41,18 +41,12 @@ def search(harness: Harness) -> None:
     """
     lower_bound = _gaussian_process()
 
-    def propose(
-        space: MappingSpace,
-        hardware: Hardware,
-        seen: NDArray[np.int64],
-        edps: NDArray[np.float64],
-        many: int,
-        generator: np.random.Generator,
-    ) -> NDArray[np.int64]:
-        if not len(seen):
+    def propose(tried: Tried, many: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        space = tried.space
+        if not len(tried.genes):
             return space.random(many, generator)
-        candidates = np.unique(space.shrunk(space.random(CANDIDATES, generator), hardware, generator), axis=0)
-        bounds = lower_bound(_features(space, seen), np.log(edps), _features(space, candidates), False)
+        candidates = np.unique(space.shrunk(space.random(CANDIDATES, generator), tried.hardware, generator), axis=0)
+        bounds = lower_bound(_features(space, tried.genes), np.log(tried.edps), _features(space, candidates), False)
         return candidates[np.resize(np.argsort(bounds, kind="stable")[:many], many)]
 
     points, values = np.zeros((0, 3)), np.zeros(0)

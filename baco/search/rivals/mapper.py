@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,35 +14,42 @@ BATCH = 20
 """Mappings of a layer that are drawn together: between batches the network's best is recorded, and a mapper may learn."""
 PARENTS = 6
 
-Propose = Callable[[MappingSpace, Hardware, NDArray[np.int64], NDArray[np.float64], int, np.random.Generator], NDArray[np.int64]]
-"""From the mappings of a layer so far, best first, (any, GENES), and their EDP on the machine, (any,): that many more."""
+
+@dataclass(frozen=True)
+class Tried:
+    """What is known of one layer on one machine."""
+
+    space: MappingSpace
+    hardware: Hardware
+    genes: NDArray[np.int64]
+    """The mappings so far (any, GENES), best first."""
+    figures: NDArray[np.float64]
+    """Of each, (any, 6)."""
+    edps: NDArray[np.float64]
+    """Of each on the machine, (any,)."""
+
+    def with_scored(self, genes: NDArray[np.int64], figures: NDArray[np.float64], edps: NDArray[np.float64]) -> Tried:
+        """The same with more mappings."""
+        genes, figures, edps = (np.concatenate(pair) for pair in ((self.genes, genes), (self.figures, figures), (self.edps, edps)))
+        rank = np.argsort(edps, kind="stable")
+        return replace(self, genes=genes[rank], figures=figures[rank], edps=edps[rank])
 
 
-def propose_random(
-    space: MappingSpace,
-    hardware: Hardware,
-    seen: NDArray[np.int64],
-    edps: NDArray[np.float64],
-    many: int,
-    generator: np.random.Generator,
-) -> NDArray[np.int64]:
+Propose = Callable[[Tried, int, np.random.Generator], NDArray[np.int64]]
+"""So many more mappings, (many, GENES)."""
+
+
+def propose_random(tried: Tried, many: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Anything."""
-    return space.random(many, generator)
+    return tried.space.random(many, generator)
 
 
-def propose_evolved(
-    space: MappingSpace,
-    hardware: Hardware,
-    seen: NDArray[np.int64],
-    edps: NDArray[np.float64],
-    many: int,
-    generator: np.random.Generator,
-) -> NDArray[np.int64]:
+def propose_evolved(tried: Tried, many: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Children of the best so far."""
-    if not len(seen):
-        return space.random(many, generator)
-    parents = seen[generator.integers(0, min(PARENTS, len(seen)), (2, many))]
-    return mutated(space, crossed(*parents, generator), generator)
+    if not len(tried.genes):
+        return tried.space.random(many, generator)
+    parents = tried.genes[generator.integers(0, min(PARENTS, len(tried.genes)), (2, many))]
+    return mutated(tried.space, crossed(*parents, generator), generator)
 
 
 def crossed(one: NDArray[np.int64], other: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
@@ -59,22 +67,16 @@ def mutated(space: MappingSpace, genes: NDArray[np.int64], generator: np.random.
 def map_network(harness: Harness, hardware: Hardware, mappings: int, propose: Propose) -> float:
     """Try that many mappings of every layer on the machine; the network's value with the best of each layer."""
     layers = len(harness.layers)
-    seen = [np.zeros((0, GENES), np.int64)] * layers
-    figures = [np.zeros((0, 6))] * layers
-    edps = [np.zeros(0)] * layers
+    tried = [Tried(space, hardware, np.zeros((0, GENES), np.int64), np.zeros((0, 6)), np.zeros(0)) for space in harness.layers]
     value = np.inf
     for first in range(0, mappings, BATCH):
         many = min(BATCH, mappings - first, harness.left // layers)
         if not many:
             break
         for i, space in enumerate(harness.layers):
-            proposed = propose(space, hardware, seen[i], edps[i], many, harness.generator)
-            genes = space.shrunk(proposed, hardware, harness.generator)
-            found = harness.score_layer(i, genes, np.full(many, hardware.side))
-            genes, found = np.concatenate([seen[i], genes]), np.concatenate([figures[i], found])
-            edp = harness.layer_edp(found, hardware)
-            rank = np.argsort(edp, kind="stable")
-            seen[i], figures[i], edps[i] = genes[rank], found[rank], edp[rank]
-        genes = np.stack([s[0] for s in seen])
-        value = min(value, harness.offer(np.stack([f[0] for f in figures]), hardware.side, harness.choices(genes, hardware.side)))
+            genes = space.shrunk(propose(tried[i], many, harness.generator), hardware, harness.generator)
+            figures = harness.score_layer(i, genes, np.full(many, hardware.side))
+            tried[i] = tried[i].with_scored(genes, figures, harness.layer_edp(figures, hardware))
+        genes = np.stack([t.genes[0] for t in tried])
+        value = min(value, harness.offer(np.stack([t.figures[0] for t in tried]), hardware.side, harness.choices(genes, hardware.side)))
     return value
