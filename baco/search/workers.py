@@ -105,9 +105,6 @@ def _ray() -> Any:
         try:
             ray.init(log_to_driver=False, include_dashboard=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            where = os.environ.get("RAY_ADDRESS", "this machine")
             reason = str(error).split("\n")[0].rstrip(".")
-            raise InvalidSearch(
-                "workers", f"are to be Ray's, which cannot be reached at {where}: {reason}. Is RAY_ADDRESS right?"
-            ) from error
+            raise InvalidSearch("workers", f"are to be Ray's, whose cluster cannot be reached: {reason}. Is RAY_ADDRESS right?") from error
     return ray

@@ -37,9 +37,10 @@ def test_a_cluster_gives_the_answer_of_one_process(alone):
 
 
 def test_a_cluster_out_of_reach_is_one_sentence(monkeypatch):
-    ray = types.SimpleNamespace(is_initialized=lambda: False, init=Mock(side_effect=ConnectionError("Failed to connect.\nMore.")))
+    ray = types.SimpleNamespace(
+        is_initialized=lambda: False, init=Mock(side_effect=ConnectionError("Failed to connect to Ray cluster at 192.0.2.1:6379.\nMore."))
+    )
     monkeypatch.setitem(sys.modules, "ray", ray)
-    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     with pytest.raises(
         InvalidSearch, match=r"workers: are to be Ray's, which cannot be reached at 192\.0\.2\.1:6379: Failed to connect\. Is"
     ):
