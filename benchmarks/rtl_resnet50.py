@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
-from rich.table import Table
-from simulator import PROGRAMS
+from resnet50_program import Inference
+from simulator import print_table
 
 COLUMNS = ("whole", "device", "host", "waits for the queue", "at fences", "utilisation", "MB read", "MB written", "waited for longest")
 
 
-def row(name: str) -> list[str]:
+def row(inference: Inference) -> list[str]:
     """The figures of one program, cycles in thousands.
 
     Raises:
         SystemExit: if a result is wrong.
     """
-    inference = PROGRAMS[name]()
     memory, result = inference.run("verilator")
     if wrong := list(inference.wrong(memory)):
         raise SystemExit(f"wrong results from {wrong[0]} on")
@@ -38,22 +36,5 @@ def row(name: str) -> list[str]:
     ]
 
 
-def main(names: list[str]) -> None:
-    """Print the table.
-
-    Raises:
-        SystemExit: for a program that there is not, or a wrong result.
-    """
-    if unknown := [name for name in names if name not in PROGRAMS]:
-        raise SystemExit(f"there is no program {unknown[0]!r}; those there are: {', '.join(PROGRAMS)}.")
-    table = Table(title="ResNet-50 inference on gemmini-default's RTL, thousand cycles", title_justify="left")
-    table.add_column("instructions")
-    for name in COLUMNS:
-        table.add_column(name, justify="right")
-    for name in names or PROGRAMS:
-        table.add_row(name, *row(name))
-    Console(width=200).print(table)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print_table("ResNet-50 inference on gemmini-default's RTL, thousand cycles", COLUMNS, sys.argv[1:], row, 200)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from resnet50_loops import compile_with_loops
@@ -88,22 +89,22 @@ def row(inference: Inference) -> list[str]:
     return [*cells, f"{theirs:.1f}", f"{theirs / ours:.0f}", "equal" if np.array_equal(memory, spikes) else "DIFFERENT"]
 
 
-def main(names: list[str]) -> None:
-    """Print the table.
+def print_table(title: str, columns: Sequence[str], names: list[str], row: Callable[[Inference], list[str]], width: int) -> None:
+    """Print a table of the programs with these names, all if there are none: a row each.
 
     Raises:
         SystemExit: for a program that there is not, or a wrong result.
     """
     if unknown := [name for name in names if name not in PROGRAMS]:
         raise SystemExit(f"there is no program {unknown[0]!r}; those there are: {', '.join(PROGRAMS)}.")
-    result = Table(title="ResNet-50 inference on gemmini-default", title_justify="left")
+    result = Table(title=title, title_justify="left")
     result.add_column("instructions")
-    for name in COLUMNS:
+    for name in columns:
         result.add_column(name, justify="right")
     for name in names or PROGRAMS:
         result.add_row(name, *row(PROGRAMS[name]()))
-    Console(width=160).print(result)
+    Console(width=width).print(result)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print_table("ResNet-50 inference on gemmini-default", COLUMNS, sys.argv[1:], row, 160)

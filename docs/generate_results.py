@@ -227,15 +227,14 @@ def timeloop() -> list[str]:
 
 def single_operators() -> list[str]:
     """Table 6.6 redrawn."""
-    rows = []
-    for kind, cases, machine, cycles, energy, ratio in operators.summary(lines("operators")):
+    found, rows = lines("operators"), []
+    for kind, cases, machine, cycles, energy, ratio in operators.summary(found):
         published = TABLE_6_6[kind][operators.MACHINES.index(machine)]
         rows.append([kind, str(cases), machine, f"{cycles:,.0f}", f"{energy:,.1f}", f"{ratio:.2f}", f"{published:.2f}"])
-    many = len(lines("operators"))
     return [
         "## Single operators",
         "",
-        f"`python benchmarks/operators.py`, {many} cases: Tables 6.4 to 6.6 of the dissertation on shapes drawn",
+        f"`python benchmarks/operators.py`, {len(found)} cases: Tables 6.4 to 6.6 of the dissertation on shapes drawn",
         "from the same ranges, each case with its own machine and mapping in the gemmini space. Cycles and uJ are means, EDP over that of",
         "Gemmini-BACO is a geometric mean; the last column is Table 6.6. There is no cap here either, so the largest arrays win where a case",
         "is large; DOSA has 5,000 samples of each case. A product with a vector uses each weight once, so that DRAM binds on every machine of",

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baco.search.candidates import ACCUMULATOR_KIB, LATENCY, SCRATCHPAD_KIB, Table, layer_energies, level3_orders
-from baco.search.choice import GAP, MOST_BOXES, halves
+from baco.search.choice import GAP, MOST_BOXES, Box, halves, memories
 from baco.search.floors import floor_of_side, floor_totals
 from baco.search.importance import Scheduler
-from baco.search.maximal import Box, Tiles
+from baco.search.maximal import Tiles
 
 if TYPE_CHECKING:
     from baco.search.explorer import Search
@@ -45,9 +45,8 @@ class Side:
         limits = search.limits
         needs = [(t.accumulator_kib, t.scratchpad_kib) for t in self.layers]
         lists = [np.unique(np.concatenate([np.unique(need[i]) for need in needs])) for i in (0, 1)]
-        # No machine is smaller than the least that the most demanding layer needs.
-        xs, ys = (values[values >= max(need[i].min() for need in needs)] for i, values in enumerate(lists))
-        self.xs, self.ys = xs[limits.holds(side, xs, ys[0])], ys[limits.holds(side, xs[0], ys)]
+        least = tuple(max(need[i].min() for need in needs) for i in (0, 1))
+        self.xs, self.ys = memories(*lists, least, side, limits)
         self.most = np.array([np.count_nonzero(limits.holds(side, x, self.ys)) - 1 for x in self.xs], np.int64)
         for tiles in self.layers:
             tiles.place(self.xs, self.ys)

@@ -100,6 +100,11 @@ class Table:
     """(candidates, 10): the tile, s_C, s_K, and the index of the order."""
     orders: tuple[str, ...]
 
+    def thinned(self) -> Table:
+        """The undominated of the candidates."""
+        kept = undominated(self.figures)
+        return Table(self.figures[kept], self.choices[kept], self.orders)
+
     def choice(self, row: int) -> Choice:
         values = [int(v) for v in self.choices[row]]
         return Choice(tuple(values[:7]), values[7], values[8], self.orders[values[9]])
@@ -217,11 +222,13 @@ def tabulate(
 
 def merged(tables: Sequence[Table]) -> Table:
     """The undominated candidates of several tables of one layer."""
-    if len(tables) == 1:
-        return tables[0]
+    return tables[0] if len(tables) == 1 else joined(tables).thinned()
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """All candidates of several tables of one layer."""
     figures, kinds = (np.concatenate([getattr(t, name) for t in tables]) for name in ("figures", "choices"))
-    keep = undominated(figures)
-    return Table(figures[keep], kinds[keep], tables[0].orders)
+    return Table(figures, kinds, tables[0].orders)
 
 
 def pieces(sizes: dict[str, list[int]]) -> Iterator[dict[str, list[int]]]:

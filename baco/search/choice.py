@@ -30,6 +30,9 @@ MOST_BOXES = 20_000
 ABSENT = 1e30
 """In place of a candidate that is not there or does not fit: finite, as it is multiplied by prices that may be 0."""
 
+Box = tuple[int, int, int, int]
+"""Ranges of accumulators and scratchpads: the first and last of each, as places in a side's lists of them."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -197,11 +200,9 @@ class Combination:
         if not self.feasible:
             return None, np.inf
         real = self.figures[self.figures[..., FIXED] < ABSENT]
-        xs, ys = np.unique(real[:, ACCUMULATOR_KIB]), np.unique(real[:, SCRATCHPAD_KIB])
-        # No machine is smaller than the least that the most demanding layer needs.
-        xs = xs[xs >= self.figures[..., ACCUMULATOR_KIB].min(axis=1).max()]
-        ys = ys[ys >= self.figures[..., SCRATCHPAD_KIB].min(axis=1).max()]
-        xs, ys = xs[self.limits.holds(self.side, xs, ys[0])], ys[self.limits.holds(self.side, xs[0], ys)]
+        columns = ACCUMULATOR_KIB, SCRATCHPAD_KIB
+        lists, needs = ([np.unique(real[:, c]) for c in columns], [self.figures[..., c].min(axis=1).max() for c in columns])
+        xs, ys = memories(*lists, tuple(needs), self.side, self.limits)
         if not len(xs) or not len(ys):
             return None, np.inf
         found, value, lowest = None, incumbent, np.inf
@@ -255,7 +256,13 @@ class Combination:
         return bool(kept & self.goal.allows(selection.energy, selection.latency))
 
 
-Box = tuple[int, int, int, int]
+def memories(
+    accumulators: NDArray[np.float64], scratchpads: NDArray[np.float64], least: tuple[float, float], side: int, limits: Limits
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Those of the accumulators and scratchpads, each ascending in KiB, that a machine may have: none is smaller than `least`, what the
+    most demanding layer needs of each, or beyond the limits beside the smallest of the other."""
+    xs, ys = accumulators[accumulators >= least[0]], scratchpads[scratchpads >= least[1]]
+    return xs[limits.holds(side, xs, ys[0])], ys[limits.holds(side, xs[0], ys)]
 
 
 def halves(box: Box, xs: NDArray[np.float64], ys: NDArray[np.float64], slopes: tuple[float, float]) -> list[Box]:

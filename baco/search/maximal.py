@@ -21,14 +21,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from baco.search.candidates import AXIS_C, AXIS_K, Table, capacities, level3_orders, score, undominated
+from baco.search.candidates import AXIS_C, AXIS_K, Table, capacities, joined, level3_orders, score
+from baco.search.choice import Box
 from baco.search.goals import Rules
 from baco.search.spaces import Space
 from baco.search.tilings import spatial, tile_sizes
 from baco.workload import DIMENSIONS, Problem
 
-Box = tuple[int, int, int, int]
-"""Ranges of accumulators and scratchpads: the first and last of each, as places in a side's lists of them."""
+CROWDED = 500
+"""Candidates of a layer of which the dominated are looked for; after that, twice as many as were left."""
 
 
 def enlargements(problem: Problem, dim: str, sizes: Sequence[int], side: int, tilings: str) -> NDArray[np.int64]:
@@ -47,10 +48,6 @@ def enlargements(problem: Problem, dim: str, sizes: Sequence[int], side: int, ti
     return np.array(
         [next((j for j in places[i + 1 :] if blocks[j] <= blocks[i] and (inner[j] > 1) == (inner[i] > 1)), i) for i in places], np.int64
     )
-
-
-CROWDED = 500
-"""Candidates of a layer of which the dominated are looked for; after that, twice as many as were left."""
 
 
 class Tiles:
@@ -119,10 +116,8 @@ class Tiles:
     def table(self) -> Table:
         """The candidates of what was scored; now and then the dominated are left out."""
         if len(self.parts) > 1:
-            figures, kinds = (np.concatenate([getattr(t, name) for t in self.parts]) for name in ("figures", "choices"))
-            self.parts = [Table(figures, kinds, self.parts[0].orders)]
+            self.parts = [joined(self.parts)]
         if len(self.parts[0].figures) > self.crowded:
-            kept = undominated(self.parts[0].figures)
-            self.parts = [Table(self.parts[0].figures[kept], self.parts[0].choices[kept], self.parts[0].orders)]
-            self.crowded = max(CROWDED, 2 * len(kept))
+            self.parts = [self.parts[0].thinned()]
+            self.crowded = max(CROWDED, 2 * len(self.parts[0].figures))
         return self.parts[0]
